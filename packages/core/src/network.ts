@@ -1,0 +1,55 @@
+/** A host name or address, and a TCP port. */
+export interface Endpoint {
+  readonly host: string
+  readonly port: number
+}
+
+/** `host:port`, with brackets around an IPv6 address. */
+export function formatEndpoint({ host, port }: Endpoint): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+}
+
+/** What the owner of a connection is told. Each method may be called until `onClose`, which is called once. */
+export interface ConnectionHandler {
+  /** An outgoing connection is established. Never called on an accepted one. */
+  onConnect?(): void
+  /** Bytes arrived, cut anywhere. The buffer may be kept. */
+  onData(bytes: Buffer): void
+  /** What `write` had to hold back has gone out. */
+  onDrain?(): void
+  /** The connection is over, for whatever reason; `error` says which, where the peer did not end it in order. */
+  onClose(error?: Error): void
+}
+
+/** One byte stream. */
+export interface Connection {
+  readonly remote: Endpoint
+  /** Hands over the handler; no event is delivered, and no byte read, before. */
+  start(handler: ConnectionHandler): void
+  /** Takes the bytes; `false` when they wait in memory, until `onDrain`. */
+  write(bytes: Uint8Array): boolean
+  /** Stops, and resumes, the reading: back-pressure on the peer. */
+  pause(): void
+  resume(): void
+  /** Sends what was written, then ends the stream. */
+  end(): void
+  /** Ends at once; what was not sent is dropped. */
+  destroy(): void
+}
+
+export interface Listener {
+  /** Where it listens; the port is the real one when 0 was asked. */
+  readonly endpoint: Endpoint
+  /** Stops accepting. Connections that were accepted go on. */
+  close(): Promise<void>
+}
+
+/** The network as a port: the platform's own, one with TLS, or a simulated one. */
+export interface Network {
+  /** Begins to connect. Failure is told by `onClose`, as is the end of an established connection. */
+  connect(endpoint: Endpoint): Connection
+  /** Resolves when connections are accepted; rejects (`EADDRINUSE`, `EACCES`) when they never will be. */
+  listen(endpoint: Endpoint, onConnection: (connection: Connection) => void): Promise<Listener>
+  /** Every address of a name; the address itself for an address. */
+  lookup(host: string): Promise<readonly string[]>
+}

@@ -1,0 +1,83 @@
+import { writeSync } from 'node:fs'
+import { mkdir, open, readdir, rename, rm, type FileHandle } from 'node:fs/promises'
+import type { Disk, DiskFile } from '../disk.ts'
+
+class HandleFile implements DiskFile {
+  readonly #handle: FileHandle
+
+  constructor(handle: FileHandle) {
+    this.#handle = handle
+  }
+
+  async write(bytes: Uint8Array, position: number): Promise<void> {
+    let written = 0
+    while (written < bytes.length) {
+      const { bytesWritten } = await this.#handle.write(
+        bytes,
+        written,
+        bytes.length - written,
+        position + written,
+      )
+      written += bytesWritten
+    }
+  }
+
+  writeSync(bytes: Uint8Array, position: number): void {
+    let written = 0
+    while (written < bytes.length) {
+      written += writeSync(this.#handle.fd, bytes, written, bytes.length - written, position + written)
+    }
+  }
+
+  async read(into: Uint8Array, position: number): Promise<number> {
+    let total = 0
+    while (total < into.length) {
+      const { bytesRead } = await this.#handle.read(into, total, into.length - total, position + total)
+      if (bytesRead === 0) break
+      total += bytesRead
+    }
+    return total
+  }
+
+  sync(): Promise<void> {
+    return this.#handle.datasync()
+  }
+
+  truncate(lengthBytes: number): Promise<void> {
+    return this.#handle.truncate(lengthBytes)
+  }
+
+  async sizeBytes(): Promise<number> {
+    return (await this.#handle.stat()).size
+  }
+
+  close(): Promise<void> {
+    return this.#handle.close()
+  }
+}
+
+const FLAGS = { create: 'wx+', existing: 'r+', 'create-or-open': 'a+' } as const
+
+/** The platform's own file system. */
+export const nodeDisk: Disk = {
+  async open(path, mode) {
+    if (mode !== 'create-or-open') return new HandleFile(await open(path, FLAGS[mode], 0o600))
+    // 'a+' would ignore positions on write, so the file is made first and then opened like any other.
+    await (await open(path, FLAGS[mode], 0o600)).close()
+    return new HandleFile(await open(path, FLAGS.existing))
+  },
+  list: folder => readdir(folder),
+  async makeFolder(path) {
+    await mkdir(path, { recursive: true, mode: 0o700 })
+  },
+  rename: (from, to) => rename(from, to),
+  remove: path => rm(path),
+  async syncFolder(path) {
+    const handle = await open(path, 'r')
+    try {
+      await handle.sync()
+    } finally {
+      await handle.close()
+    }
+  },
+}

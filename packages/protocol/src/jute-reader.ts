@@ -1,0 +1,120 @@
+import { ProtocolError } from './protocol-error.ts'
+
+/**
+ * Reads Jute's primitive types from one frame. Every length is checked against what is left before it is used,
+ * so hostile bytes end in a `ProtocolError` and never in an allocation larger than the frame.
+ */
+export class JuteReader {
+  #buffer: Buffer
+  #view: DataView
+  #offset: number
+  #end: number
+
+  constructor(buffer: Buffer, start: number = 0, end: number = buffer.length) {
+    this.#buffer = buffer
+    this.#view = new DataView(buffer.buffer, buffer.byteOffset, buffer.length)
+    this.#offset = start
+    this.#end = end
+  }
+
+  /** Starts again on other bytes, so that a connection needs one reader for its whole life. */
+  reset(buffer: Buffer, start: number = 0, end: number = buffer.length): void {
+    if (buffer !== this.#buffer) {
+      this.#buffer = buffer
+      this.#view = new DataView(buffer.buffer, buffer.byteOffset, buffer.length)
+    }
+    this.#offset = start
+    this.#end = end
+  }
+
+  /** Bytes not yet read. */
+  get remaining(): number {
+    return this.#end - this.#offset
+  }
+
+  /** Where the next read begins, from the start of the buffer. */
+  get offset(): number {
+    return this.#offset
+  }
+
+  #take(bytes: number): number {
+    const at = this.#offset
+    if (bytes > this.#end - at) {
+      throw new ProtocolError(
+        `record ends early: ${bytes} bytes needed at offset ${at}, ${this.#end - at} left`,
+      )
+    }
+    this.#offset = at + bytes
+    return at
+  }
+
+  byte(): number {
+    return this.#buffer[this.#take(1)]!
+  }
+
+  bool(): boolean {
+    return this.byte() !== 0
+  }
+
+  int32(): number {
+    return this.#view.getInt32(this.#take(4))
+  }
+
+  int64(): bigint {
+    return this.#view.getBigInt64(this.#take(8))
+  }
+
+  /** A 64-bit value as a number: exact for times; precision is lost beyond 2^53. */
+  safeInt64(): number {
+    const at = this.#take(8)
+    return this.#view.getInt32(at) * 0x1_0000_0000 + this.#view.getUint32(at + 4)
+  }
+
+  /** A length that is -1 (null) or fits into what is left of the frame, given `bytesEach` at the least. */
+  #length(bytesEach: number): number {
+    const length = this.int32()
+    if (length < -1 || length * bytesEach > this.remaining) {
+      throw new ProtocolError(`impossible length ${length} with ${this.remaining} bytes left`)
+    }
+    return length
+  }
+
+  string(): string {
+    const value = this.nullableString()
+    if (value === null) throw new ProtocolError('a string is missing')
+    return value
+  }
+
+  nullableString(): string | null {
+    const length = this.#length(1)
+    if (length === -1) return null
+    const at = this.#take(length)
+    return this.#buffer.toString('utf8', at, at + length)
+  }
+
+  /** A view of the frame, not a copy: it keeps the frame's memory alive. */
+  bytes(): Buffer | null {
+    const length = this.#length(1)
+    if (length === -1) return null
+    const at = this.#take(length)
+    return this.#buffer.subarray(at, at + length)
+  }
+
+  /** `bytesEach` is the least that one item takes, so that a false count is found before the allocation. */
+  vector<T>(bytesEach: number, read: () => T): T[] {
+    return this.nullableVector(bytesEach, read) ?? []
+  }
+
+  nullableVector<T>(bytesEach: number, read: () => T): T[] | null {
+    const count = this.#length(bytesEach)
+    if (count === -1) return null
+    const items: T[] = []
+    for (let i = 0; i < count; i++) items.push(read())
+    return items
+  }
+
+  /** Throws when something is left: a record that says less than it was sent. */
+  finish(): void {
+    if (this.remaining !== 0) throw new ProtocolError(`${this.remaining} bytes after the end of the record`)
+  }
+}

@@ -1,0 +1,146 @@
+import { ProtocolError } from './protocol-error.ts'
+
+const INITIAL_BYTES = 512
+
+/**
+ * Appends Jute's primitive types, big-endian, to one growing buffer. Made to be used again: `reset` keeps the
+ * memory, so a connection needs one writer for its whole life.
+ */
+export class JuteWriter {
+  #buffer: Buffer
+  #view: DataView
+  #length = 0
+
+  constructor(initialBytes: number = INITIAL_BYTES) {
+    this.#buffer = Buffer.allocUnsafeSlow(initialBytes)
+    this.#view = new DataView(this.#buffer.buffer)
+  }
+
+  /** How many bytes were written since `reset`. */
+  get length(): number {
+    return this.#length
+  }
+
+  /** Forgets what was written; views taken with `view` become invalid, copies stay. */
+  reset(): void {
+    this.#length = 0
+  }
+
+  /** What was written, without a copy: valid until the next write or `reset`. */
+  view(): Buffer {
+    return this.#buffer.subarray(0, this.#length)
+  }
+
+  /** A copy of what was written. */
+  copy(): Buffer {
+    return Buffer.from(this.view())
+  }
+
+  /**
+   * Hands over the written bytes without a copy and starts again on fresh memory. For a buffer that somebody
+   * else keeps, such as a socket's queue.
+   */
+  detach(): Buffer {
+    const taken = this.view()
+    this.#buffer = Buffer.allocUnsafeSlow(INITIAL_BYTES)
+    this.#view = new DataView(this.#buffer.buffer)
+    this.#length = 0
+    return taken
+  }
+
+  #reserve(bytes: number): number {
+    const at = this.#length
+    const needed = at + bytes
+    if (needed > this.#buffer.length) this.#grow(needed)
+    this.#length = needed
+    return at
+  }
+
+  #grow(needed: number): void {
+    const bigger = Buffer.allocUnsafeSlow(Math.max(needed, this.#buffer.length * 2))
+    this.#buffer.copy(bigger, 0, 0, this.#length)
+    this.#buffer = bigger
+    this.#view = new DataView(bigger.buffer)
+  }
+
+  byte(value: number): void {
+    const at = this.#reserve(1)
+    this.#buffer[at] = value
+  }
+
+  bool(value: boolean): void {
+    this.byte(value ? 1 : 0)
+  }
+
+  int32(value: number): void {
+    const at = this.#reserve(4)
+    this.#view.setInt32(at, value)
+  }
+
+  int64(value: bigint): void {
+    const at = this.#reserve(8)
+    this.#view.setBigInt64(at, value)
+  }
+
+  /** A 64-bit value that is a safe integer, such as a time in milliseconds. */
+  safeInt64(value: number): void {
+    const at = this.#reserve(8)
+    const high = Math.floor(value / 0x1_0000_0000)
+    this.#view.setInt32(at, high)
+    this.#view.setUint32(at + 4, value - high * 0x1_0000_0000)
+  }
+
+  /** Jute's `ustring`: length in bytes, then UTF-8; `null` is the length -1. */
+  string(value: string | null): void {
+    if (value === null) return this.int32(-1)
+    const length = value.length
+    // The common case, short ASCII, is written without leaving JavaScript; anything else starts over.
+    if (length <= 64) {
+      const at = this.#reserve(4 + length)
+      const buffer = this.#buffer
+      let i = 0
+      for (; i < length; i++) {
+        const code = value.charCodeAt(i)
+        if (code > 0x7f) break
+        buffer[at + 4 + i] = code
+      }
+      if (i === length) {
+        this.#view.setInt32(at, length)
+        return
+      }
+      this.#length = at
+    }
+    const bytes = Buffer.byteLength(value)
+    const at = this.#reserve(4 + bytes)
+    this.#view.setInt32(at, bytes)
+    this.#buffer.write(value, at + 4, bytes, 'utf8')
+  }
+
+  /** Jute's `buffer`; `null`, the length -1, and empty, the length 0, are two things. */
+  bytes(value: Uint8Array | null): void {
+    if (value === null) return this.int32(-1)
+    const at = this.#reserve(4 + value.length)
+    this.#view.setInt32(at, value.length)
+    this.#buffer.set(value, at + 4)
+  }
+
+  /** Bytes as they are, without a length. */
+  raw(value: Uint8Array): void {
+    const at = this.#reserve(value.length)
+    this.#buffer.set(value, at)
+  }
+
+  /** Jute's `vector`: a count, then the items; `null` is the count -1. */
+  vector<T>(items: readonly T[] | null, write: (item: T) => void): void {
+    if (items === null) return this.int32(-1)
+    this.int32(items.length)
+    for (const item of items) write(item)
+  }
+
+  /** Overwrites four bytes that were written before: a length that is known only at the end. */
+  patchInt32(at: number, value: number): void {
+    if (at + 4 > this.#length)
+      throw new ProtocolError(`cannot patch at ${at}, only ${this.#length} bytes written`)
+    this.#view.setInt32(at, value)
+  }
+}

@@ -1,0 +1,25 @@
+import type { Codec, Operation } from '../codec.ts'
+import { OpCode } from '../op-codes.ts'
+import { Stat } from '../records/stat.ts'
+import { PathWatchRequest } from './shapes.ts'
+
+export interface GetDataResponse {
+  readonly data: Buffer | null
+  readonly stat: Stat
+}
+
+export const GetDataResponse: Codec<GetDataResponse> = {
+  write(writer, response) {
+    writer.bytes(response.data)
+    Stat.write(writer, response.stat)
+  },
+  read: reader => ({ data: reader.bytes(), stat: Stat.read(reader) }),
+}
+
+/** The data and the stat of a znode; the watch fires on change of data and deletion. */
+export const getData: Operation<PathWatchRequest, GetDataResponse> = {
+  name: 'getData',
+  opCode: OpCode.getData,
+  request: PathWatchRequest,
+  response: GetDataResponse,
+}

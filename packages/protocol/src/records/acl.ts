@@ -1,0 +1,43 @@
+import type { Codec } from '../codec.ts'
+
+/** Bits of `Acl.perms`. */
+export const Permission = { read: 1, write: 2, create: 4, delete: 8, admin: 16, all: 31 } as const
+
+/** Who (`scheme` and `id`) may do what (`perms`, bits of `Permission`) to one znode, not to those below it. */
+export interface Acl {
+  readonly perms: number
+  readonly scheme: string
+  readonly id: string
+}
+
+export const Acl: Codec<Acl> = {
+  write(writer, acl) {
+    writer.int32(acl.perms)
+    writer.string(acl.scheme)
+    writer.string(acl.id)
+  },
+  read(reader) {
+    const perms = reader.int32()
+    const scheme = reader.string()
+    const id = reader.string()
+    return { perms, scheme, id }
+  },
+}
+
+/** The least bytes an `Acl` takes on the wire. */
+export const ACL_MIN_BYTES = 12
+
+/** Everybody may do everything: ZooKeeper's usual default. */
+export const OPEN_ACL: readonly Acl[] = Object.freeze([
+  Object.freeze({ perms: Permission.all, scheme: 'world', id: 'anyone' }),
+])
+
+/** Everybody may read. */
+export const READ_ACL: readonly Acl[] = Object.freeze([
+  Object.freeze({ perms: Permission.read, scheme: 'world', id: 'anyone' }),
+])
+
+/** Whoever creates the znode, by the identities its session has proven, may do everything; nobody else anything. */
+export const CREATOR_ALL_ACL: readonly Acl[] = Object.freeze([
+  Object.freeze({ perms: Permission.all, scheme: 'auth', id: '' }),
+])

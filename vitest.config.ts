@@ -1,0 +1,35 @@
+import { defineConfig } from 'vitest/config'
+
+// Packages import each other's sources, so tests need no build; only tests that start processes run `dist`.
+const conditions = ['@conclave/source', 'node', 'import', 'module', 'default']
+const shared = {
+  resolve: { conditions },
+  ssr: { resolve: { conditions, externalConditions: conditions } },
+}
+
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        ...shared,
+        test: {
+          name: 'unit',
+          include: ['packages/*/test/**/*.test.ts'],
+          // A pure unit test owns no port and no process: one worker for many files is five times faster.
+          isolate: false,
+          testTimeout: 20_000,
+        },
+      },
+      {
+        ...shared,
+        test: {
+          name: 'system',
+          include: ['test/**/*.test.ts'],
+          fileParallelism: false,
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+        },
+      },
+    ],
+  },
+})
