@@ -10,13 +10,18 @@ const HEADER_BYTES = 4
  * way. A negative or too large length is refused before anything is allocated.
  */
 export class FrameDecoder {
-  readonly #maxFrameBytes: number
+  #maxFrameBytes: number
   #pending: Buffer | undefined
   /** Bytes of `#pending` that are filled. */
   #filled = 0
 
   constructor(maxFrameBytes: number = DEFAULT_MAX_FRAME_BYTES) {
     this.#maxFrameBytes = maxFrameBytes
+  }
+
+  /** The largest frame that is taken from now on: it may grow as the peer becomes trusted. */
+  set maxFrameBytes(bytes: number) {
+    this.#maxFrameBytes = bytes
   }
 
   /** Bytes that wait for the rest of their frame. */

@@ -26,6 +26,17 @@ export class JuteWriter {
     this.#length = 0
   }
 
+  /** Drops what was written after the first `length` bytes. */
+  truncate(length: number): void {
+    this.#length = Math.min(this.#length, length)
+  }
+
+  /** Drops the first `bytes`; what follows moves to the front. */
+  discard(bytes: number): void {
+    this.#buffer.copyWithin(0, bytes, this.#length)
+    this.#length -= bytes
+  }
+
   /** What was written, without a copy: valid until the next write or `reset`. */
   view(): Buffer {
     return this.#buffer.subarray(0, this.#length)

@@ -1,0 +1,661 @@
+import { assert, type Machine } from '@conclave/core'
+import {
+  encodeResult,
+  MAX_SEGMENT_BYTES,
+  type RecordedResult,
+  type TaskEnd,
+  type TaskError,
+} from '../jobs/segment.ts'
+import { isTaskNamed } from '../task.ts'
+
+/** A job as the leader takes it up: what it has to do, and what is recorded of it already. */
+export interface LoadedJob {
+  readonly jobId: string
+  /** Jobs are worked on in this order: the zxid of their creation. */
+  readonly order: bigint
+  readonly task: string
+  readonly maxAttempts: number
+  /** The inputs as JSON texts, by index. */
+  readonly inputs: readonly string[]
+  readonly recorded: readonly { readonly index: number; readonly end: TaskEnd }[]
+  /** The number of the next result segment. */
+  readonly nextSegment: number
+  readonly resultBytes: number
+}
+
+/** What an attempt came to, as its worker says; `json` is the value, or the `TaskError`. */
+export interface AttemptResult {
+  readonly index: number
+  readonly attempt: number
+  readonly end: TaskEnd
+  readonly runMs: number
+  readonly json: string
+}
+
+export type LeaderEvent =
+  | { readonly type: 'jobLoaded'; readonly job: LoadedJob }
+  | { readonly type: 'jobCancelled'; readonly jobId: string }
+  /** Its znode is gone. */
+  | { readonly type: 'jobRemoved'; readonly jobId: string }
+  | {
+      readonly type: 'workerLinked'
+      readonly workerId: string
+      readonly slots: number
+      readonly tasks: readonly string[]
+      /** The leader's own node, which is given work only while there is no other. */
+      readonly isSelf: boolean
+      readonly held: readonly {
+        readonly jobId: string
+        readonly items: readonly (readonly [number, number])[]
+      }[]
+    }
+  /** The link broke; the worker may come back with all that it holds. */
+  | { readonly type: 'workerUnlinked'; readonly workerId: string }
+  /** It will not come back. */
+  | { readonly type: 'workerGone'; readonly workerId: string }
+  | {
+      readonly type: 'results'
+      readonly workerId: string
+      readonly jobId: string
+      readonly results: readonly AttemptResult[]
+    }
+  /** The write in flight is durable. */
+  | { readonly type: 'recorded' }
+
+/** One job's part of a write. */
+export interface JobWrite {
+  readonly jobId: string
+  /** The result segment, or `undefined` where only the end is written. */
+  readonly segment: { readonly number: number; readonly lines: readonly string[] } | undefined
+  /** Set with the last of its results. */
+  readonly end: JobEndCounts | undefined
+}
+
+export interface JobEndCounts {
+  readonly state: 'finished' | 'cancelled'
+  readonly succeeded: number
+  readonly failed: number
+  readonly resultBytes: number
+}
+
+export type LeaderEffect =
+  | {
+      readonly type: 'assign'
+      readonly workerId: string
+      readonly jobId: string
+      readonly task: string
+      readonly items: readonly (readonly [index: number, attempt: number])[]
+      readonly inputs: readonly string[]
+    }
+  /** The worker can forget these: they are durable, or will be tried again. */
+  | {
+      readonly type: 'forget'
+      readonly workerId: string
+      readonly jobId: string
+      readonly indexes: readonly number[]
+    }
+  | { readonly type: 'drop'; readonly workerId: string; readonly jobId: string }
+  /** One fenced transaction. Never two at a time. */
+  | { readonly type: 'record'; readonly writes: readonly JobWrite[] }
+
+/** How much work a worker has in hand: so much that it never waits for the network, so little that it spreads well. */
+const WINDOW_TARGET_MS = 40
+const MAX_WINDOW_TASKS = 2048
+/** Until a worker's first results say how long its tasks take. */
+const FIRST_RUN_MS = 20
+const AVERAGE_WEIGHT = 0.1
+
+/** Where a task stands. `gathered`: its final result waits to be written, or is being written. */
+const PENDING = 0
+const ASSIGNED = 1
+const GATHERED = 2
+const RECORDED = 3
+
+interface GatheredResult {
+  readonly line: string
+  readonly index: number
+  readonly end: TaskEnd
+  readonly workerId: string
+}
+
+interface JobWork {
+  readonly job: LoadedJob
+  readonly place: Uint8Array
+  /** The lowest index that was never handed out is not below this. */
+  cursor: number
+  /** Indexes to hand out again, before the rest. */
+  again: number[]
+  /**
+   * Indexes that were lost with their workers so often that one more loss is a failure. Each is given to an idle
+   * worker, alone: what happens then is its own doing, and no other task's.
+   */
+  suspects: number[]
+  pendingCount: number
+  recordedCount: number
+  succeeded: number
+  failed: number
+  resultBytes: number
+  nextSegment: number
+  /** How often a task was tried and came to nothing, where that is more than never. */
+  readonly attempts: Map<number, number>
+  /** Tasks that were lost with a worker: it may have died of them. */
+  readonly lost: Set<number>
+  gathered: GatheredResult[]
+  gatheredBytes: number
+  cancelled: boolean
+}
+
+interface WorkerLoad {
+  readonly workerId: string
+  slots: number
+  tasks: readonly string[]
+  isSelf: boolean
+  linked: boolean
+  /** What it has been given and not yet answered: job, then index, then attempt. */
+  readonly inFlight: Map<string, Map<number, number>>
+  inFlightCount: number
+  averageRunMs: number
+  /** It runs a suspect, and gets nothing else meanwhile. */
+  exclusive: boolean
+}
+
+/** What is being written: to be confirmed to the workers once it is durable. */
+interface WriteInFlight {
+  readonly jobId: string
+  readonly entries: readonly { readonly index: number; readonly workerId: string }[]
+  readonly ended: boolean
+}
+
+/**
+ * What a leader does with jobs and workers: which task goes to whom, what is recorded and when, and what becomes of
+ * tasks whose worker died. A task's result is recorded once: whatever arrives for a task that has its final result
+ * already is forgotten.
+ */
+export class LeaderMachine implements Machine<LeaderEvent, LeaderEffect> {
+  /** In the order of submission. */
+  #jobs: JobWork[] = []
+  readonly #workers = new Map<string, WorkerLoad>()
+  #writing: WriteInFlight[] | undefined
+
+  step(event: LeaderEvent & { readonly nowMs: number }): readonly LeaderEffect[] {
+    const effects: LeaderEffect[] = []
+    this.#take(event, effects)
+    this.#record(effects)
+    this.#assign(effects)
+    return effects
+  }
+
+  #take(event: LeaderEvent, effects: LeaderEffect[]): void {
+    switch (event.type) {
+      case 'jobLoaded':
+        return this.#jobLoaded(event.job)
+      case 'jobCancelled':
+        return this.#jobCancelled(event.jobId, effects)
+      case 'jobRemoved':
+        return this.#jobRemoved(event.jobId, effects)
+      case 'workerLinked':
+        return this.#workerLinked(event, effects)
+      case 'workerUnlinked': {
+        const worker = this.#workers.get(event.workerId)
+        if (worker !== undefined) worker.linked = false
+        return
+      }
+      case 'workerGone':
+        return this.#workerGone(event.workerId)
+      case 'results':
+        return this.#results(event.workerId, event.jobId, event.results, effects)
+      case 'recorded':
+        return this.#recorded(effects)
+    }
+  }
+
+  #jobLoaded(job: LoadedJob): void {
+    assert(this.#find(job.jobId) === undefined, `job ${job.jobId} is loaded once`)
+    const work: JobWork = {
+      job,
+      place: new Uint8Array(job.inputs.length),
+      cursor: 0,
+      again: [],
+      suspects: [],
+      pendingCount: job.inputs.length,
+      recordedCount: 0,
+      succeeded: 0,
+      failed: 0,
+      resultBytes: job.resultBytes,
+      nextSegment: job.nextSegment,
+      attempts: new Map(),
+      lost: new Set(),
+      gathered: [],
+      gatheredBytes: 0,
+      cancelled: false,
+    }
+    for (const { index, end } of job.recorded) {
+      assert(work.place[index] === PENDING, `task ${index} of job ${job.jobId} is recorded once`)
+      work.place[index] = RECORDED
+      work.pendingCount--
+      work.recordedCount++
+      work[end]++
+    }
+    this.#jobs.push(work)
+    this.#jobs.sort((a, b) => (a.job.order < b.job.order ? -1 : a.job.order > b.job.order ? 1 : 0))
+  }
+
+  #jobCancelled(jobId: string, effects: LeaderEffect[]): void {
+    const work = this.#find(jobId)
+    if (work === undefined) return
+    work.cancelled = true
+    for (const { end } of work.gathered) work[end]--
+    work.gathered = []
+    work.gatheredBytes = 0
+    this.#dropEverywhere(jobId, effects)
+  }
+
+  #jobRemoved(jobId: string, effects: LeaderEffect[]): void {
+    this.#jobs = this.#jobs.filter(work => work.job.jobId !== jobId)
+    this.#dropEverywhere(jobId, effects)
+  }
+
+  #dropEverywhere(jobId: string, effects: LeaderEffect[]): void {
+    for (const worker of this.#workers.values()) {
+      const dropped = worker.inFlight.get(jobId)
+      if (dropped === undefined) continue
+      worker.inFlight.delete(jobId)
+      worker.inFlightCount -= dropped.size
+      worker.exclusive &&= worker.inFlightCount > 0
+      if (worker.linked) effects.push({ type: 'drop', workerId: worker.workerId, jobId })
+    }
+  }
+
+  #workerLinked(event: LeaderEvent & { type: 'workerLinked' }, effects: LeaderEffect[]): void {
+    const { workerId, slots, tasks, isSelf } = event
+    const known = this.#workers.get(workerId)
+    const lost = known === undefined ? [] : this.#takeInFlight(known)
+    const worker: WorkerLoad = {
+      workerId,
+      slots,
+      tasks,
+      isSelf,
+      linked: true,
+      inFlight: new Map(),
+      inFlightCount: 0,
+      averageRunMs: known?.averageRunMs ?? FIRST_RUN_MS,
+      exclusive: false,
+    }
+    this.#workers.set(workerId, worker)
+    // What was being handed over while the link broke, and never arrived, is pending again; it was not begun.
+    for (const { work, index } of lost) this.#backToPending(work, index)
+    for (const { jobId, items } of event.held) this.#adopt(worker, jobId, items, effects)
+  }
+
+  /** Takes over what a worker has been given by an earlier leader, or over an earlier link. */
+  #adopt(
+    worker: WorkerLoad,
+    jobId: string,
+    items: readonly (readonly [number, number])[],
+    effects: LeaderEffect[],
+  ): void {
+    const work = this.#find(jobId)
+    if (work === undefined || work.cancelled) {
+      effects.push({ type: 'drop', workerId: worker.workerId, jobId })
+      return
+    }
+    const known: number[] = []
+    for (const [index, attempt] of items) {
+      const place = work.place[index]
+      if (place === PENDING) {
+        work.place[index] = ASSIGNED
+        work.pendingCount--
+        work.attempts.set(index, Math.max(attempt - 1, work.attempts.get(index) ?? 0))
+      }
+      if (place === RECORDED) known.push(index)
+      else this.#putInFlight(worker, jobId, index, attempt)
+    }
+    if (known.length > 0) effects.push({ type: 'forget', workerId: worker.workerId, jobId, indexes: known })
+  }
+
+  #putInFlight(worker: WorkerLoad, jobId: string, index: number, attempt: number): void {
+    const ofJob = worker.inFlight.get(jobId) ?? new Map<number, number>()
+    worker.inFlight.set(jobId, ofJob)
+    if (!ofJob.has(index)) worker.inFlightCount++
+    ofJob.set(index, attempt)
+  }
+
+  #removeInFlight(worker: WorkerLoad, jobId: string, index: number): void {
+    const ofJob = worker.inFlight.get(jobId)
+    if (ofJob?.delete(index) !== true) return
+    worker.inFlightCount--
+    if (ofJob.size === 0) worker.inFlight.delete(jobId)
+    if (worker.inFlightCount === 0) worker.exclusive = false
+  }
+
+  /** Everything that a worker had in hand and that no other has: the caller says what becomes of it. */
+  #takeInFlight(worker: WorkerLoad): { work: JobWork; index: number; attempt: number }[] {
+    const taken: { work: JobWork; index: number; attempt: number }[] = []
+    const entries = [...worker.inFlight]
+    worker.inFlight.clear()
+    worker.inFlightCount = 0
+    for (const [jobId, tasks] of entries) {
+      const work = this.#find(jobId)
+      if (work === undefined) continue
+      for (const [index, attempt] of tasks) {
+        if (work.place[index] === ASSIGNED && !this.#isInFlight(jobId, index))
+          taken.push({ work, index, attempt })
+      }
+    }
+    return taken
+  }
+
+  #isInFlight(jobId: string, index: number): boolean {
+    for (const worker of this.#workers.values())
+      if (worker.inFlight.get(jobId)?.has(index) === true) return true
+    return false
+  }
+
+  #backToPending(work: JobWork, index: number): void {
+    work.place[index] = PENDING
+    work.pendingCount++
+    const isLastTry = (work.attempts.get(index) ?? 0) >= work.job.maxAttempts - 1
+    if (isLastTry && work.lost.has(index)) work.suspects.push(index)
+    else work.again.push(index)
+  }
+
+  #workerGone(workerId: string): void {
+    const worker = this.#workers.get(workerId)
+    if (worker === undefined) return
+    this.#workers.delete(workerId)
+    for (const { work, index, attempt } of this.#takeInFlight(worker)) {
+      work.attempts.set(index, Math.max(attempt, work.attempts.get(index) ?? 0))
+      work.lost.add(index)
+      if (attempt < work.job.maxAttempts) {
+        this.#backToPending(work, index)
+        continue
+      }
+      const error: TaskError = {
+        name: 'WorkerLostError',
+        message: `the worker died while it ran this task, for the ${attempt}th time in as many attempts`,
+      }
+      this.#gather(work, { index, end: 'failed', attempt, workerId, json: JSON.stringify(error) })
+    }
+  }
+
+  #results(
+    workerId: string,
+    jobId: string,
+    results: readonly AttemptResult[],
+    effects: LeaderEffect[],
+  ): void {
+    const worker = this.#workers.get(workerId)
+    const work = this.#find(jobId)
+    if (work === undefined || work.cancelled) {
+      effects.push({ type: 'drop', workerId, jobId })
+      return
+    }
+    const forget: number[] = []
+    for (const { index, attempt, end, runMs, json } of results) {
+      if (worker !== undefined) {
+        worker.averageRunMs += (runMs - worker.averageRunMs) * AVERAGE_WEIGHT
+        this.#removeInFlight(worker, jobId, index)
+      }
+      const place = work.place[index]
+      if (place === undefined || place === RECORDED) {
+        forget.push(index)
+      } else if (place === GATHERED) {
+        // Another worker's result came first. This one is confirmed together with it.
+      } else if (end === 'failed' && attempt < work.job.maxAttempts) {
+        work.attempts.set(index, Math.max(attempt, work.attempts.get(index) ?? 0))
+        if (place === ASSIGNED && !this.#isInFlight(jobId, index)) this.#backToPending(work, index)
+        forget.push(index)
+      } else {
+        if (place === PENDING) work.pendingCount--
+        this.#gather(work, { index, end, attempt, workerId, json })
+      }
+    }
+    if (forget.length > 0) effects.push({ type: 'forget', workerId, jobId, indexes: forget })
+  }
+
+  #gather(work: JobWork, result: RecordedResult): void {
+    work.place[result.index] = GATHERED
+    work.attempts.delete(result.index)
+    work.lost.delete(result.index)
+    work[result.end]++
+    const line = encodeResult(result)
+    work.gathered.push({ line, index: result.index, end: result.end, workerId: result.workerId })
+    work.gatheredBytes += Buffer.byteLength(line) + 1
+  }
+
+  /** Group commit without a timer: while one write is in flight, the next gathers. */
+  #record(effects: LeaderEffect[]): void {
+    if (this.#writing !== undefined) return
+    const writes: JobWrite[] = []
+    const writing: WriteInFlight[] = []
+    let room = MAX_SEGMENT_BYTES
+    for (const work of this.#jobs) {
+      if (room <= 0 && writes.length > 0) break
+      const entries = this.#cutSegment(work, room, writes.length === 0)
+      room -= entries.reduce((sum, { line }) => sum + line.length, 0)
+      const recordedAfter = work.recordedCount + entries.length
+      const ended = work.cancelled || recordedAfter === work.job.inputs.length
+      if (entries.length === 0 && !ended) continue
+      writes.push(this.#writeOf(work, entries, ended))
+      writing.push({ jobId: work.job.jobId, entries, ended })
+    }
+    if (writes.length === 0) return
+    this.#writing = writing
+    effects.push({ type: 'record', writes })
+  }
+
+  /** As many gathered results as fit; at least one where `first`, however large it is. */
+  #cutSegment(work: JobWork, room: number, first: boolean): GatheredResult[] {
+    if (work.gatheredBytes <= room) {
+      const all = work.gathered
+      work.resultBytes += work.gatheredBytes
+      work.gathered = []
+      work.gatheredBytes = 0
+      return all
+    }
+    let count = 0
+    let bytes = 0
+    for (const { line } of work.gathered) {
+      const more = Buffer.byteLength(line) + 1
+      if (bytes + more > room && !(first && count === 0)) break
+      bytes += more
+      count++
+    }
+    work.resultBytes += bytes
+    work.gatheredBytes -= bytes
+    return work.gathered.splice(0, count)
+  }
+
+  #writeOf(work: JobWork, entries: GatheredResult[], ended: boolean): JobWrite {
+    const segment =
+      entries.length === 0
+        ? undefined
+        : { number: work.nextSegment++, lines: entries.map(({ line }) => line) }
+    const state = work.cancelled ? 'cancelled' : 'finished'
+    const { succeeded, failed, resultBytes } = work
+    return {
+      jobId: work.job.jobId,
+      segment,
+      end: ended ? { state, succeeded, failed, resultBytes } : undefined,
+    }
+  }
+
+  #recorded(effects: LeaderEffect[]): void {
+    assert(this.#writing !== undefined, 'a write was in flight')
+    const written = this.#writing
+    this.#writing = undefined
+    for (const { jobId, entries, ended } of written) {
+      this.#confirm(jobId, entries, effects)
+      if (ended) this.#jobs = this.#jobs.filter(work => work.job.jobId !== jobId)
+    }
+  }
+
+  /** Tells every worker that has, or had, these tasks that it can forget them. */
+  #confirm(jobId: string, entries: WriteInFlight['entries'], effects: LeaderEffect[]): void {
+    const work = this.#find(jobId)
+    const byWorker = new Map<string, number[]>()
+    const tell = (workerId: string, index: number): void => {
+      const indexes = byWorker.get(workerId)
+      if (indexes === undefined) byWorker.set(workerId, [index])
+      else indexes.push(index)
+    }
+    for (const { index, workerId } of entries) {
+      if (work !== undefined) {
+        work.place[index] = RECORDED
+        work.recordedCount++
+      }
+      tell(workerId, index)
+    }
+    for (const worker of this.#workers.values()) {
+      if (!worker.inFlight.has(jobId)) continue
+      for (const { index } of entries) {
+        if (worker.inFlight.get(jobId)?.has(index) !== true) continue
+        this.#removeInFlight(worker, jobId, index)
+        tell(worker.workerId, index)
+      }
+    }
+    for (const [workerId, indexes] of byWorker) {
+      if (this.#workers.get(workerId)?.linked === true)
+        effects.push({ type: 'forget', workerId, jobId, indexes })
+    }
+  }
+
+  /** Hands out what is pending, job by job, each worker up to its window, the emptiest first. */
+  #assign(effects: LeaderEffect[]): void {
+    let free = this.#freeWorkers()
+    for (const work of this.#jobs) {
+      if (free.length === 0) return
+      if (work.pendingCount === 0 || work.cancelled) continue
+      const able = free.filter(({ tasks }) => tasks.some(task => isTaskNamed(task, work.job.task)))
+      if (work.suspects.length > 0 && able.length > 0) {
+        // The emptiest worker runs dry, so that a suspect finds one that is idle however much other work there is.
+        const reserved = able.shift()!
+        if (reserved.inFlightCount === 0) this.#assignSuspect(reserved, work, effects)
+        free = free.filter(worker => worker !== reserved)
+      }
+      const share = Math.max(1, Math.ceil(work.pendingCount / Math.max(1, able.length)))
+      for (const worker of able) this.#assignTo(worker, work, share, effects)
+    }
+  }
+
+  /** The linked workers with room; the leader's own node only where there is no other. */
+  #freeWorkers(): WorkerLoad[] {
+    const linked = [...this.#workers.values()].filter(worker => worker.linked)
+    const others = linked.filter(worker => !worker.isSelf)
+    return (others.length > 0 ? others : linked)
+      .filter(worker => !worker.exclusive && worker.inFlightCount < windowOf(worker))
+      .sort((a, b) => a.inFlightCount / a.slots - b.inFlightCount / b.slots)
+  }
+
+  #assignTo(worker: WorkerLoad, work: JobWork, share: number, effects: LeaderEffect[]): void {
+    const items: [number, number][] = []
+    const room = Math.min(share, windowOf(worker) - worker.inFlightCount)
+    while (items.length < room) {
+      const index = nextPending(work)
+      if (index === undefined) break
+      items.push(this.#handOut(worker, work, index))
+    }
+    if (items.length > 0) effects.push(assignment(worker, work, items))
+  }
+
+  #assignSuspect(worker: WorkerLoad, work: JobWork, effects: LeaderEffect[]): void {
+    for (let index = work.suspects.shift(); index !== undefined; index = work.suspects.shift()) {
+      if (work.place[index] !== PENDING) continue
+      worker.exclusive = true
+      effects.push(assignment(worker, work, [this.#handOut(worker, work, index)]))
+      return
+    }
+  }
+
+  #handOut(worker: WorkerLoad, work: JobWork, index: number): [number, number] {
+    const attempt = (work.attempts.get(index) ?? 0) + 1
+    work.place[index] = ASSIGNED
+    work.pendingCount--
+    this.#putInFlight(worker, work.job.jobId, index, attempt)
+    return [index, attempt]
+  }
+
+  #find(jobId: string): JobWork | undefined {
+    return this.#jobs.find(work => work.job.jobId === jobId)
+  }
+
+  validate(): void {
+    for (const work of this.#jobs) {
+      const counts = [0, 0, 0, 0]
+      for (const place of work.place) counts[place]!++
+      const { jobId } = work.job
+      assert(counts[PENDING] === work.pendingCount, `job ${jobId}: the pending tasks are counted`)
+      assert(counts[RECORDED] === work.recordedCount, `job ${jobId}: the recorded tasks are counted`)
+      if (work.cancelled) continue
+      assert(
+        work.succeeded + work.failed === counts[RECORDED]! + counts[GATHERED]!,
+        `job ${jobId}: every final result is counted once`,
+      )
+      for (const [index, place] of work.place.entries()) {
+        assert(
+          place !== ASSIGNED || this.#isInFlight(jobId, index),
+          `task ${index} of ${jobId} is with a worker`,
+        )
+      }
+    }
+    for (const worker of this.#workers.values()) {
+      let count = 0
+      for (const tasks of worker.inFlight.values()) count += tasks.size
+      assert(count === worker.inFlightCount, `worker ${worker.workerId}: what it has in hand is counted`)
+    }
+  }
+
+  inspect(): {
+    jobs: { jobId: string; pending: number; recorded: number; failed: number }[]
+    workers: { workerId: string; inFlight: number; window: number; averageRunMs: number }[]
+  } {
+    return {
+      jobs: this.#jobs.map(({ job, pendingCount, recordedCount, failed }) => ({
+        jobId: job.jobId,
+        pending: pendingCount,
+        recorded: recordedCount,
+        failed,
+      })),
+      workers: [...this.#workers.values()].map(worker => ({
+        workerId: worker.workerId,
+        inFlight: worker.inFlightCount,
+        window: windowOf(worker),
+        averageRunMs: worker.averageRunMs,
+      })),
+    }
+  }
+}
+
+/** As many tasks as a worker has slots, and what its threads get through in `WINDOW_TARGET_MS`. */
+function windowOf(worker: WorkerLoad): number {
+  const more = Math.ceil((worker.slots * WINDOW_TARGET_MS) / Math.max(worker.averageRunMs, 0.001))
+  return Math.min(worker.slots + more, MAX_WINDOW_TASKS)
+}
+
+function assignment(
+  worker: WorkerLoad,
+  work: JobWork,
+  items: [index: number, attempt: number][],
+): LeaderEffect {
+  const { jobId, task, inputs } = work.job
+  const { workerId } = worker
+  return { type: 'assign', workerId, jobId, task, items, inputs: items.map(([index]) => inputs[index]!) }
+}
+
+/** The next index to hand out in the ordinary way, marked by the caller. */
+function nextPending(work: JobWork): number | undefined {
+  for (let index = work.again.pop(); index !== undefined; index = work.again.pop()) {
+    if (work.place[index] === PENDING) return index
+  }
+  const { place } = work
+  while (work.cursor < place.length) {
+    const index = work.cursor++
+    if (place[index] === PENDING && !isSetAside(work, index)) return index
+  }
+  return undefined
+}
+
+/** A task that was tried before is in `again` or in `suspects`, and handed out from there. */
+function isSetAside(work: JobWork, index: number): boolean {
+  return work.suspects.length > 0 && work.suspects.includes(index)
+}

@@ -1,0 +1,146 @@
+import { ConclaveError, deferred, type Deferred } from '@conclave/core'
+import { Worker } from 'node:worker_threads'
+import type { TaskError } from '../jobs/segment.ts'
+import type { ThreadChunk, ThreadData, ThreadMessage } from './thread-messages.ts'
+import type { TaskOutcome } from './worker-machine.ts'
+
+/** A task module cannot be imported. */
+export class TaskModuleError extends ConclaveError {
+  override readonly name = 'TaskModuleError'
+  readonly module: string
+  constructor(module: string, reason: string, cause: unknown) {
+    super(`the task module ${module} cannot be loaded: ${reason}`, { code: 'TASK_MODULE', cause })
+    this.module = module
+  }
+}
+
+export interface ThreadPoolOptions {
+  readonly threads: number
+  readonly modules: readonly URL[]
+  readonly imports: readonly string[]
+  readonly workerId: string
+}
+
+export interface ThreadPoolHandler {
+  onOutcomes(thread: number, outcomes: readonly TaskOutcome[]): void
+  /** `crashed` is what it was running. The thread is replaced only when asked for (`restart`). */
+  onThreadDied(thread: number, crashed: TaskOutcome | undefined): void
+}
+
+interface TaskThread {
+  readonly worker: Worker
+  readonly begun: Int32Array
+  chunk: ThreadChunk | undefined
+  /** Outcomes of the present chunk that it has sent. */
+  reported: number
+}
+
+/**
+ * The threads that run a node's tasks. In threads a busy task cannot stop the node's heartbeat, and a task that ends
+ * its thread takes nothing else with it.
+ */
+export class ThreadPool {
+  readonly #options: ThreadPoolOptions
+  readonly #handler: ThreadPoolHandler
+  readonly #threads: TaskThread[] = []
+  readonly #ready: Deferred<readonly string[]> = deferred<readonly string[]>()
+  #closing = false
+
+  constructor(options: ThreadPoolOptions, handler: ThreadPoolHandler) {
+    this.#options = options
+    this.#handler = handler
+  }
+
+  /** Starts the threads; resolves to the names of the tasks in the modules. Throws `TaskModuleError`. */
+  async start(): Promise<readonly string[]> {
+    for (let thread = 0; thread < this.#options.threads; thread++) this.restart(thread)
+    try {
+      return await this.#ready.promise
+    } catch (error) {
+      await this.close()
+      throw error
+    }
+  }
+
+  /** A fresh thread in the place of one that died. */
+  restart(thread: number): void {
+    if (this.#closing) return
+    const begun = new SharedArrayBuffer(4)
+    const workerData: ThreadData = {
+      modules: this.#options.modules.map(String),
+      imports: this.#options.imports,
+      workerId: this.#options.workerId,
+      begun,
+    }
+    const worker = new Worker(new URL('./task-thread.js', import.meta.url), { workerData, stdin: false })
+    const started: TaskThread = { worker, begun: new Int32Array(begun), chunk: undefined, reported: 0 }
+    this.#threads[thread] = started
+    let failure: unknown
+    worker.on('message', (message: ThreadMessage) => this.#onMessage(thread, started, message))
+    worker.on('error', error => (failure = error))
+    worker.on('exit', code => this.#onExit(thread, started, failure, code))
+  }
+
+  run(thread: number, chunk: ThreadChunk): void {
+    const { worker, begun } = this.#threads[thread]!
+    Atomics.store(begun, 0, 0)
+    this.#threads[thread]!.chunk = chunk
+    this.#threads[thread]!.reported = 0
+    worker.postMessage(chunk)
+  }
+
+  /** Ends every thread, in the middle of its task if need be. */
+  async close(): Promise<void> {
+    this.#closing = true
+    await Promise.all(this.#threads.map(({ worker }) => worker.terminate()))
+  }
+
+  #onMessage(thread: number, from: TaskThread, message: ThreadMessage): void {
+    switch (message.type) {
+      case 'ready':
+        this.#ready.resolve(message.tasks)
+        return
+      case 'unloadable': {
+        const cause = Object.assign(new Error(message.message), { stack: message.stack })
+        this.#ready.reject(new TaskModuleError(message.module, message.message, cause))
+        return
+      }
+      case 'outcomes':
+        from.reported += message.outcomes.length
+        if (from.reported === from.chunk?.indexes.length) from.chunk = undefined
+        this.#handler.onOutcomes(thread, message.outcomes)
+    }
+  }
+
+  #onExit(thread: number, from: TaskThread, failure: unknown, code: number): void {
+    if (this.#closing || this.#threads[thread] !== from) return
+    const { chunk, begun } = from
+    const reason =
+      failure === undefined ? `the task ended its thread with process.exit(${code})` : describe(failure)
+    this.#ready.reject(
+      new ConclaveError(`a task thread ended while it started: ${reason}`, { code: 'TASK_THREAD' }),
+    )
+    this.#handler.onThreadDied(
+      thread,
+      chunk === undefined ? undefined : crashOf(chunk, Atomics.load(begun, 0), reason),
+    )
+  }
+}
+
+function describe(failure: unknown): string {
+  return `the task brought its thread down: ${failure instanceof Error ? failure.message : String(failure)}`
+}
+
+/** `begun` tasks of the chunk were begun, so the last of them is the one that was running. */
+function crashOf(chunk: ThreadChunk, begun: number, message: string): TaskOutcome | undefined {
+  const at = begun - 1
+  if (at < 0) return undefined
+  const error: TaskError = { name: 'TaskCrashedError', message }
+  return {
+    index: chunk.indexes[at]!,
+    attempt: chunk.attempts[at]!,
+    end: 'failed',
+    runMs: 0,
+    json: JSON.stringify(error),
+  }
+}
