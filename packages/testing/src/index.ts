@@ -1,1 +1,17 @@
-export {}
+export * from './embedded-server-process.ts'
+export * from './eventually.ts'
+export * from './fault-proxy.ts'
+export * from './leak-guard.ts'
+export {
+  runningProcesses,
+  TestProcess,
+  type ProcessEnd,
+  type TestProcessOptions,
+} from './process/test-process.ts'
+export { killAtExit, removeAtExit } from './process/reaper.ts'
+export * from './temporary-folder.ts'
+export * from './zookeeper/apache-ensemble.ts'
+export * from './zookeeper/apache-zookeeper.ts'
+export * from './zookeeper/find-zookeeper.ts'
+export * from './zookeeper/four-letter-word.ts'
+export * from './zookeeper/free-port.ts'
