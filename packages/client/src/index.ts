@@ -1,1 +1,21 @@
-export {}
+export {
+  Permission,
+  OPEN_ACL,
+  READ_ACL,
+  CREATOR_ALL_ACL,
+  type Acl,
+  type CreateMode,
+  type Stat,
+} from '@conclave/protocol'
+export * from './client.ts'
+export * from './close-session.ts'
+export * from './connect-string.ts'
+export * from './connection-state.ts'
+export { protectedName } from './create-protected.ts'
+export type { Data } from './data.ts'
+export * from './errors.ts'
+export * from './host-provider.ts'
+export { MultiError, type MultiResult, type TransactionOp } from './multi.ts'
+export type { AuthInfo, ConnectOptions } from './options.ts'
+export * from './server-errors.ts'
+export type { WatchedEvent, Watcher } from './watched-event.ts'

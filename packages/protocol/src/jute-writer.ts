@@ -48,12 +48,12 @@ export class JuteWriter {
   }
 
   /**
-   * Hands over the written bytes without a copy and starts again on fresh memory. For a buffer that somebody
-   * else keeps, such as a socket's queue.
+   * Hands over the written bytes without a copy and starts again on fresh memory, `nextBytes` of it at first. For
+   * a buffer that somebody else keeps, such as a socket's queue.
    */
-  detach(): Buffer {
+  detach(nextBytes: number = INITIAL_BYTES): Buffer {
     const taken = this.view()
-    this.#buffer = Buffer.allocUnsafeSlow(INITIAL_BYTES)
+    this.#buffer = Buffer.allocUnsafeSlow(nextBytes)
     this.#view = new DataView(this.#buffer.buffer)
     this.#length = 0
     return taken

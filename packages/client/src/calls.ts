@@ -1,0 +1,124 @@
+import {
+  closeSession,
+  create2,
+  createContainer,
+  createTtl,
+  deleteNode,
+  ErrorCode,
+  exists,
+  getChildren2,
+  getData,
+  multi,
+  setData,
+  sync,
+  type Create2Response,
+  type CreateRequest,
+  type CreateTtlRequest,
+  type GetChildren2Response,
+  type GetDataResponse,
+  type MultiRequest,
+  type MultiResponse,
+  type Operation,
+  type PathRecord,
+  type PathVersionRequest,
+  type PathWatchRequest,
+  type SetDataRequest,
+  type Stat,
+  type StatResponse,
+} from '@conclave/protocol'
+import type { Chroot } from './chroot.ts'
+import { toMultiResults, type MultiResult } from './multi.ts'
+import type { WatchKind } from './watch-registry.ts'
+
+/** How the client makes use of one operation of the protocol. */
+export interface Call<Request = unknown, Response = unknown, Result = unknown> {
+  readonly operation: Operation<Request, Response>
+  /** Sending it twice does no more than sending it once: after a lost connection it is simply sent again. */
+  readonly repeatable: boolean
+  /** Which kind of watch it can leave. */
+  readonly watch?: WatchKind
+  /** What the caller gets for an answer. May throw. */
+  result(response: Response, chroot: Chroot): Result
+  /** What the caller gets for `noNode`, and which watch that leaves; otherwise it is an error. */
+  readonly absent?: { readonly result: Result; readonly watch: WatchKind }
+}
+
+const nothing = (): void => {}
+
+export const createCall: Call<CreateRequest, Create2Response, Create2Response> = {
+  operation: create2,
+  repeatable: false,
+  result: withoutChroot,
+}
+
+export const createContainerCall: Call<CreateRequest, Create2Response, Create2Response> = {
+  operation: createContainer,
+  repeatable: false,
+  result: withoutChroot,
+}
+
+export const createTtlCall: Call<CreateTtlRequest, Create2Response, Create2Response> = {
+  operation: createTtl,
+  repeatable: false,
+  result: withoutChroot,
+}
+
+function withoutChroot({ path, stat }: Create2Response, chroot: Chroot): Create2Response {
+  return { path: chroot.strip(path), stat }
+}
+
+export const deleteCall: Call<PathVersionRequest, void, void> = {
+  operation: deleteNode,
+  repeatable: false,
+  result: nothing,
+}
+
+export const setDataCall: Call<SetDataRequest, StatResponse, Stat> = {
+  operation: setData,
+  repeatable: false,
+  result: response => response.stat,
+}
+
+export const multiCall: Call<MultiRequest, MultiResponse, MultiResult[]> = {
+  operation: multi,
+  repeatable: false,
+  result: toMultiResults,
+}
+
+export const existsCall: Call<PathWatchRequest, StatResponse, Stat | null> = {
+  operation: exists,
+  repeatable: true,
+  watch: 'data',
+  result: response => response.stat,
+  absent: { result: null, watch: 'exist' },
+}
+
+export const getDataCall: Call<PathWatchRequest, GetDataResponse, GetDataResponse> = {
+  operation: getData,
+  repeatable: true,
+  watch: 'data',
+  result: response => response,
+}
+
+export const getChildrenCall: Call<PathWatchRequest, GetChildren2Response, GetChildren2Response> = {
+  operation: getChildren2,
+  repeatable: true,
+  watch: 'child',
+  result: response => response,
+}
+
+export const syncCall: Call<PathRecord, PathRecord, void> = {
+  operation: sync,
+  repeatable: true,
+  result: nothing,
+}
+
+/** Repeated until a server has answered, or does not know the session any more, which comes to the same. */
+export const closeSessionCall: Call<void, void, void> = {
+  operation: closeSession,
+  repeatable: true,
+  result: nothing,
+}
+
+/** The code that `absent` is about. */
+export const ABSENT = ErrorCode.noNode

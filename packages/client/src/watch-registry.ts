@@ -1,0 +1,101 @@
+import { EventType, type SetWatchesRequest } from '@conclave/protocol'
+import type { WatchedEvent, Watcher } from './watched-event.ts'
+
+/**
+ * The lists in which a server keeps one-shot watches: on the data of a znode that exists, on the existence of one
+ * that does not, on a list of children.
+ */
+export type WatchKind = 'data' | 'exist' | 'child'
+
+type Watchers = Map<string, Set<Watcher>>
+
+/** How many bytes of paths one `setWatches` may carry, so that each frame stays far below the server's limit. */
+const SET_WATCHES_BYTES = 128 * 1024
+
+const EVENT_NAMES = new Map<number, Exclude<WatchedEvent['type'], 'sessionLost'>>([
+  [EventType.nodeCreated, 'nodeCreated'],
+  [EventType.nodeDeleted, 'nodeDeleted'],
+  [EventType.nodeDataChanged, 'nodeDataChanged'],
+  [EventType.nodeChildrenChanged, 'nodeChildrenChanged'],
+])
+
+/** Which lists an event takes its watchers from. */
+const FIRED_KINDS: Record<Exclude<WatchedEvent['type'], 'sessionLost'>, readonly WatchKind[]> = {
+  nodeCreated: ['data', 'exist'],
+  nodeDeleted: ['data', 'exist', 'child'],
+  nodeDataChanged: ['data', 'exist'],
+  nodeChildrenChanged: ['child'],
+}
+
+/** The watches of a session, by the paths of the wire: the server forgets them with the connection, this does not. */
+export class WatchRegistry {
+  readonly #byKind: Readonly<Record<WatchKind, Watchers>> = {
+    data: new Map(),
+    exist: new Map(),
+    child: new Map(),
+  }
+
+  /** How many watches are set. */
+  get size(): number {
+    let size = 0
+    for (const watchers of Object.values(this.#byKind)) {
+      for (const set of watchers.values()) size += set.size
+    }
+    return size
+  }
+
+  /** The same watcher at the same place counts once. */
+  add(kind: WatchKind, path: string, watcher: Watcher): void {
+    const watchers = this.#byKind[kind]
+    const set = watchers.get(path)
+    if (set === undefined) watchers.set(path, new Set([watcher]))
+    else set.add(watcher)
+  }
+
+  /** Takes the watchers that an event of the wire is for, and what they are to be told; empty for an unknown event. */
+  take(eventType: number, path: string): { type: WatchedEvent['type']; watchers: readonly Watcher[] } {
+    const type = EVENT_NAMES.get(eventType)
+    if (type === undefined) return { type: 'sessionLost', watchers: [] }
+    const taken = new Set<Watcher>()
+    for (const kind of FIRED_KINDS[type]) {
+      for (const watcher of this.#byKind[kind].get(path) ?? []) taken.add(watcher)
+      this.#byKind[kind].delete(path)
+    }
+    return { type, watchers: [...taken] }
+  }
+
+  /** Takes every watch, path by path. */
+  takeAll(): readonly (readonly [path: string, watcher: Watcher])[] {
+    const taken = new Map<string, Set<Watcher>>()
+    for (const watchers of Object.values(this.#byKind)) {
+      for (const [path, set] of watchers) taken.set(path, new Set([...(taken.get(path) ?? []), ...set]))
+      watchers.clear()
+    }
+    return [...taken].flatMap(([path, set]) => [...set].map(watcher => [path, watcher] as const))
+  }
+
+  /** The requests that set all watches again, each with a bounded number of bytes. */
+  *toSetWatches(relativeZxid: bigint): Generator<SetWatchesRequest> {
+    let paths: Record<WatchKind, string[]> = { data: [], exist: [], child: [] }
+    let bytes = 0
+    const request = (): SetWatchesRequest => ({
+      relativeZxid,
+      dataWatches: paths.data,
+      existWatches: paths.exist,
+      childWatches: paths.child,
+    })
+    for (const kind of ['data', 'exist', 'child'] as const) {
+      for (const path of this.#byKind[kind].keys()) {
+        const pathBytes = 4 + Buffer.byteLength(path)
+        if (bytes > 0 && bytes + pathBytes > SET_WATCHES_BYTES) {
+          yield request()
+          paths = { data: [], exist: [], child: [] }
+          bytes = 0
+        }
+        paths[kind].push(path)
+        bytes += pathBytes
+      }
+    }
+    if (bytes > 0) yield request()
+  }
+}
