@@ -17,6 +17,7 @@ export default defineConfig({
           include: ['packages/*/test/**/*.test.ts'],
           // A pure unit test owns no port and no process: one worker for many files is five times faster.
           isolate: false,
+          sequence: { groupOrder: 0 },
           testTimeout: 20_000,
         },
       },
@@ -26,6 +27,8 @@ export default defineConfig({
           name: 'system',
           include: ['test/**/*.test.ts'],
           fileParallelism: false,
+          // After the unit tests: what fails there explains what fails here.
+          sequence: { groupOrder: 1 },
           testTimeout: 120_000,
           hookTimeout: 120_000,
         },

@@ -27,19 +27,24 @@ function ensureNode() {
   const [major, minor] = wanted.split('.').map(Number)
   const [haveMajor, haveMinor] = process.versions.node.split('.').map(Number)
   if (haveMajor > major || (haveMajor === major && haveMinor >= minor)) return
-  throw new Error(`Conclave needs Node.js ${wanted} or newer, and this is ${process.versions.node}: please update it.`)
+  throw new Error(
+    `Conclave needs Node.js ${wanted} or newer, and this is ${process.versions.node}: please update it.`,
+  )
 }
 
 /** Compares the lock file with npm's own record of what it installed, so an `npm install` by hand counts as well. */
 function ensureDependencies() {
   const record = join(root, 'node_modules', '.package-lock.json')
-  if (existsSync(record) && isInstalled(readJson('package-lock.json').packages, readJson(record).packages)) return
+  if (existsSync(record) && isInstalled(readJson('package-lock.json').packages, readJson(record).packages))
+    return
   console.log('Installing dependencies (npm ci) ...')
   // Development dependencies are needed even where NODE_ENV=production: the compiler is one of them.
   const args = ['ci', '--include=dev', '--no-audit', '--no-fund', '--loglevel=error']
   const npm = process.env.npm_execpath
   const { status, output } =
-    npm === undefined ? run('npm', args, { shell: process.platform === 'win32' }) : run(process.execPath, [npm, ...args])
+    npm === undefined
+      ? run('npm', args, { shell: process.platform === 'win32' })
+      : run(process.execPath, [npm, ...args])
   if (status !== 0) throw new Error(`${output}\nnpm ci failed: see above, then run the command again.`)
 }
 
@@ -49,7 +54,9 @@ function isInstalled(wanted, installed) {
     if (!path.startsWith('node_modules/')) return true
     const found = installed[path]
     if (found === undefined) return optional === true
-    return link === true ? found.resolved === resolved : found.version === version && found.integrity === integrity
+    return link === true
+      ? found.resolved === resolved
+      : found.version === version && found.integrity === integrity
   })
 }
 
@@ -61,7 +68,10 @@ function ensureBuild() {
   if (isBuilt && existsSync(buildStamp) && readFileSync(buildStamp, 'utf8') === fingerprint) return
   // A build that is interrupted must not look finished.
   rmSync(buildStamp, { force: true })
-  const { status, output } = run(process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-b'])
+  const { status, output } = run(process.execPath, [
+    join(root, 'node_modules', 'typescript', 'bin', 'tsc'),
+    '-b',
+  ])
   if (status !== 0) throw new Error(`${output}\nThe build failed: see above.`)
   mkdirSync(join(root, '.cache'), { recursive: true })
   writeFileSync(buildStamp, fingerprint)
@@ -86,7 +96,9 @@ function fingerprintOf(paths) {
 
 /** Tests run against a real Apache ZooKeeper as well: one that is there, or Debian's, installed now. */
 async function ensureZooKeeper() {
-  const { findZooKeeper } = await import(pathToFileURL(join(root, 'packages', 'testing', 'dist', 'index.js')).href)
+  const { findZooKeeper } = await import(
+    pathToFileURL(join(root, 'packages', 'testing', 'dist', 'index.js')).href
+  )
   if (findZooKeeper() !== undefined) return
   const canInstall = process.getuid?.() === 0 && run('apt-get', ['--version']).status === 0
   if (canInstall) {

@@ -1,6 +1,5 @@
 import { eventually, runningProcesses, TestProcess } from '@conclave/testing'
 import { existsSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 
 const testing = new URL('../../packages/testing/dist/index.js', import.meta.url).href
@@ -59,9 +58,10 @@ test('TestProcess - processes and folders do not outlive a test process that is 
 })
 
 test('TestProcess - does not keep the test process alive', async () => {
-  const { code } = await run(`
-    import { temporaryFolder } from ${JSON.stringify(fileURLToPath(testing))}
+  const child = run(`
+    import { temporaryFolder } from ${JSON.stringify(testing)}
     temporaryFolder()
-  `).ended
-  expect(code).toBe(0)
+  `)
+  expect(await child.ended).toEqual({ code: 0, signal: null })
+  expect(child.stderr).toBe('')
 })
