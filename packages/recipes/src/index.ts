@@ -1,1 +1,6 @@
-export {}
+export { type EndReason } from './election-machine.ts'
+export * from './errors.ts'
+export * from './guaranteed-delete.ts'
+export * from './leader-election.ts'
+export type { Lease } from './lease.ts'
+export type { Leader } from './observe-leader.ts'
