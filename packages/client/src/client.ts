@@ -1,4 +1,4 @@
-import { UsageError } from '@conclave/core'
+import { UsageError, type Endpoint } from '@conclave/core'
 import {
   createModeToFlags,
   hasTtl,
@@ -115,6 +115,11 @@ export class ZooKeeper {
     const { session } = this.#session.machine
     if (session === undefined) throw new UsageError('there is no session yet')
     return session
+  }
+
+  /** The server, by its address, that the session is connected to now; `undefined` while it is to none. */
+  get endpoint(): Endpoint | undefined {
+    return this.#session.endpoint
   }
 
   /**

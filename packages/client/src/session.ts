@@ -61,6 +61,8 @@ export class Session {
   readonly #closed = deferred()
   readonly #resolving = new AbortController()
   #connection: Connection | undefined
+  /** Where `#connection` goes to. */
+  #dialed: Endpoint | undefined
   /** Requests go to the connection: the server has confirmed the session on it. */
   #established = false
   /** The last transaction that a reply has told of: a server that is behind it must not be read from. */
@@ -95,6 +97,11 @@ export class Session {
   get sessionDeadlineMs(): number {
     const answeredMs = this.#established ? this.#connection!.answeredMs : this.#answeredMs
     return answeredMs + (this.#machine.session?.negotiatedTimeoutMs ?? 0)
+  }
+
+  /** The server of the present connection, `undefined` while there is none. */
+  get endpoint(): Endpoint | undefined {
+    return this.#established ? this.#dialed : undefined
   }
 
   start(): void {
@@ -214,6 +221,7 @@ export class Session {
   #dial(attempt: number, endpoint: Endpoint): void {
     this.#options.logger.log('debug', 'connecting', { host: endpoint.host, port: endpoint.port })
     const stream = this.#options.platform.network.connect(endpoint)
+    this.#dialed = endpoint
     const { maxFrameBytes: maxRequestBytes, maxReplyBytes } = this.#options
     const limits = { maxRequestBytes, maxReplyBytes }
     this.#connection = new Connection(stream, this.#clock, this.#handlerOf(attempt), limits)
