@@ -1,7 +1,7 @@
 import { assert, Backoff, type BackoffOptions, type Machine, type Random } from '@conclave/core'
 
 export interface HealerOptions {
-  /** A node that kept its session this long is stable: its next death is again a first one. Default 10,000 ms. */
+  /** A node that was a member of the cluster this long is stable: its next death is again a first one. Default 10,000 ms. */
   readonly stableMs?: number
   /** The delays after the first, immediate restart. Default: between 0 and 0.5 s, doubling up to 30 s. */
   readonly backoff?: BackoffOptions
@@ -12,7 +12,7 @@ export interface HealerOptions {
 export type HealerEvent =
   /** How many nodes there shall be; says so again, and the places that gave up are tried once more. */
   | { readonly type: 'desired'; readonly count: number }
-  /** The node at this place has a session: it is a member of the cluster. */
+  /** The node at this place is a member of the cluster. */
   | { readonly type: 'reported'; readonly place: number }
   /** The process at this place is gone. `usage`: it said that it can never work as it was started. */
   | { readonly type: 'exited'; readonly place: number; readonly how: 'died' | 'usage' }
@@ -41,7 +41,7 @@ type Place =
   | { readonly state: 'stopping' }
   | { readonly state: 'gave-up' }
 
-const windowMs = 60_000
+const WINDOW_MS = 60_000
 
 /**
  * Keeps the desired number of nodes of one host alive. Each node has a place, numbered from 0. A node that dies is
@@ -77,7 +77,7 @@ export class HealerMachine implements Machine<HealerEvent, HealerEffect> {
         break
       case 'reported': {
         const place = this.#places.get(event.place)
-        // A node reports each session it has; stability counts from the first one of this process.
+        // A node reports each of its roles; stability counts from the first one of this process.
         if (place?.state === 'running' && place.reportedAtMs === undefined) {
           this.#places.set(event.place, { state: 'running', reportedAtMs: event.nowMs })
         }
@@ -145,14 +145,14 @@ export class HealerMachine implements Machine<HealerEvent, HealerEffect> {
 
   /** Starts what is due, longest-waiting first, within the limit; names the moment when more will be. */
   #launchDue(nowMs: number, effects: HealerEffect[]): void {
-    this.#launchesMs = this.#launchesMs.filter(atMs => nowMs - atMs < windowMs)
+    this.#launchesMs = this.#launchesMs.filter(atMs => nowMs - atMs < WINDOW_MS)
     const waiting = [...this.#places]
       .flatMap(([index, place]) => (place.state === 'waiting' ? [{ index, ...place }] : []))
       .sort((a, b) => a.untilMs - b.untilMs || a.sinceMs - b.sinceMs || a.index - b.index)
     for (const { index, untilMs, reason } of waiting) {
       const isLimited = this.#launchesMs.length >= this.#maxLaunchesPerMinute
       if (untilMs > nowMs || isLimited) {
-        const atMs = isLimited ? Math.max(untilMs, this.#launchesMs[0]! + windowMs) : untilMs
+        const atMs = isLimited ? Math.max(untilMs, this.#launchesMs[0]! + WINDOW_MS) : untilMs
         if (isLimited && untilMs <= nowMs) {
           const why = `${this.#maxLaunchesPerMinute} nodes were started within a minute`
           effects.push({ ...decided(index, 'wait', why), delayMs: atMs - nowMs })
