@@ -1,0 +1,126 @@
+import { assert, type Logger } from '@conclave/core'
+import { JuteWriter, type Txn, type TxnHeader } from '@conclave/protocol'
+import type { TreeDigest } from '../state/tree-digest.ts'
+import type { TxnLog } from '../storage/txn-log.ts'
+import { writeRecord } from '../storage/txn-record.ts'
+
+const INITIAL_BYTES = 256 << 10
+
+/** What the log stage tells the server. */
+export interface GroupCommitEvents {
+  /** Everything up to `GroupCommit.durable` is on disk: what waited for it can go out. */
+  onDurable(): void
+  /** The disk refused. Nothing that was not durable by then will ever be. */
+  onFailure(error: unknown): void
+}
+
+/**
+ * The log stage: gathers records while the batch before them is being written, then writes them all at once. Under load
+ * one sync serves hundreds of writes; a single write waits for nobody.
+ */
+export class GroupCommit {
+  readonly #log: TxnLog
+  readonly #events: GroupCommitEvents
+  readonly #logger: Logger
+  #gathering = new JuteWriter(INITIAL_BYTES)
+  #spare = new JuteWriter(INITIAL_BYTES)
+  #firstZxid = 0
+  /** Where the gathering batch will begin in the log. */
+  #batchStart: number
+  #appended = 0
+  #durable = 0
+  #scheduled = false
+  #running: Promise<void> | undefined
+  #failed = false
+
+  constructor(log: TxnLog, events: GroupCommitEvents, logger: Logger) {
+    this.#log = log
+    this.#events = events
+    this.#logger = logger
+    this.#batchStart = log.nextOffset
+  }
+
+  /** How many records were appended. */
+  get appended(): number {
+    return this.#appended
+  }
+
+  /** How many of them are on disk. */
+  get durable(): number {
+    return this.#durable
+  }
+
+  get failed(): boolean {
+    return this.#failed
+  }
+
+  /** Bytes that wait for their turn. */
+  get gatheringBytes(): number {
+    return this.#gathering.length
+  }
+
+  append(header: TxnHeader, txn: Txn, digest: TreeDigest): void {
+    assert(!this.#failed, 'no record is appended after the disk failed')
+    if (this.#gathering.length === 0) this.#firstZxid = header.zxid
+    writeRecord(this.#gathering, header, txn, digest, this.#batchStart)
+    this.#appended++
+    this.#schedule()
+  }
+
+  /** The next batch begins a new log file. */
+  roll(): void {
+    // What is gathering was told where it begins, so it still goes to the present file.
+    if (this.#gathering.length > 0) this.#rollAfterNext = true
+    else this.#rollNow()
+  }
+  #rollAfterNext = false
+
+  #rollNow(): void {
+    this.#log.roll()
+    this.#batchStart = this.#log.nextOffset
+  }
+
+  /** Waits until the other connections that have something to say in this turn have said it, too. */
+  #schedule(): void {
+    if (this.#scheduled || this.#running !== undefined) return
+    this.#scheduled = true
+    setImmediate(() => {
+      this.#scheduled = false
+      this.#running ??= this.#run().finally(() => {
+        this.#running = undefined
+      })
+    })
+  }
+
+  async #run(): Promise<void> {
+    while (this.#gathering.length > 0 && !this.#failed) {
+      const batch = this.#gathering
+      const upTo = this.#appended
+      const firstZxid = this.#firstZxid
+      this.#gathering = this.#spare
+      try {
+        const written = this.#log.write(batch.view(), firstZxid, this.#rollAfterNext)
+        this.#rollAfterNext = false
+        this.#batchStart = this.#log.nextOffset
+        await written
+      } catch (error) {
+        this.#failed = true
+        this.#logger.log('error', 'the transaction log cannot be written', { error })
+        this.#events.onFailure(error)
+        return
+      }
+      batch.reset()
+      this.#spare = batch
+      this.#durable = upTo
+      this.#events.onDurable()
+    }
+  }
+
+  /** Resolves when everything appended so far is on disk, or never will be. */
+  async drain(): Promise<void> {
+    const upTo = this.#appended
+    while (this.#durable < upTo && !this.#failed) {
+      await (this.#running ?? new Promise<void>(resolve => setImmediate(resolve)))
+    }
+  }
+}

@@ -1,0 +1,88 @@
+import { UsageError, type Logger, type Platform } from '@conclave/core'
+
+/** How the server is to run. Durations are in milliseconds. */
+export interface ServerOptions {
+  /** The data folder; made where there is none. */
+  readonly dataDir: string
+  /** Where to listen. Default `127.0.0.1`: nobody else's machine can reach it. */
+  readonly host?: string
+  /** Default 2181; 0 for any free one. */
+  readonly port?: number
+  /** The unit of time: session timeouts lie between 2 and 20 of it. Default 2,000. */
+  readonly tickTimeMs?: number
+  /** Default two ticks. */
+  readonly minSessionTimeoutMs?: number
+  /** Default twenty ticks. */
+  readonly maxSessionTimeoutMs?: number
+  /** Transactions from one snapshot to the next. Default 100,000. */
+  readonly snapCount?: number
+  /** Snapshots that are kept; older ones, and the logs before them, are removed. Default 3. */
+  readonly snapRetainCount?: number
+  /** The largest request (`jute.maxbuffer`), in bytes. Default 1,048,575. */
+  readonly maxFrameBytes?: number
+  /** How often unused container and TTL znodes are looked for. Default 60,000. */
+  readonly containerCheckIntervalMs?: number
+  /** The digest (`super:<base64>`) of the password that opens everything. Default none. */
+  readonly superDigest?: string
+  /** Ends by itself when no session was connected for so long. Default never. */
+  readonly idleExitMs?: number
+  readonly logger?: Logger
+  /** What stands between the server and the world; for tests. */
+  readonly platform?: Partial<Platform>
+}
+
+type Settings = Required<Omit<ServerOptions, 'platform' | 'logger' | 'superDigest' | 'idleExitMs'>>
+
+const DEFAULTS = Object.freeze({
+  host: '127.0.0.1',
+  port: 2181,
+  tickTimeMs: 2_000,
+  snapCount: 100_000,
+  snapRetainCount: 3,
+  maxFrameBytes: 0xfffff,
+  containerCheckIntervalMs: 60_000,
+})
+
+const NAMES: ReadonlySet<string> = new Set([
+  ...Object.keys(DEFAULTS),
+  ...[
+    'dataDir',
+    'minSessionTimeoutMs',
+    'maxSessionTimeoutMs',
+    'superDigest',
+    'idleExitMs',
+    'logger',
+    'platform',
+  ],
+])
+
+/** The options with their defaults; throws `UsageError` for one that is unknown or cannot be. */
+export function resolveOptions(options: ServerOptions): Settings {
+  for (const name of Object.keys(options)) {
+    if (!NAMES.has(name)) throw new UsageError(`the server has no option ${name}`)
+  }
+  const settings = { ...DEFAULTS, ...withoutUndefined(options) }
+  const tickTimeMs = settings.tickTimeMs
+  for (const name of ['tickTimeMs', 'snapCount', 'snapRetainCount', 'maxFrameBytes'] as const) {
+    if (!(settings[name] > 0)) throw new UsageError(`${name} must be more than 0, not ${settings[name]}`)
+  }
+  if (!Number.isInteger(settings.port) || settings.port < 0 || settings.port > 65535) {
+    throw new UsageError(`port must be from 0 to 65535, not ${settings.port}`)
+  }
+  if (settings.dataDir === '') throw new UsageError('dataDir must name a folder')
+  const resolved = {
+    ...settings,
+    minSessionTimeoutMs: settings.minSessionTimeoutMs ?? 2 * tickTimeMs,
+    maxSessionTimeoutMs: settings.maxSessionTimeoutMs ?? 20 * tickTimeMs,
+  }
+  if (resolved.minSessionTimeoutMs > resolved.maxSessionTimeoutMs) {
+    throw new UsageError('minSessionTimeoutMs must not be more than maxSessionTimeoutMs')
+  }
+  return resolved
+}
+
+function withoutUndefined(options: ServerOptions): ServerOptions {
+  return Object.fromEntries(
+    Object.entries(options).filter(([, value]) => value !== undefined),
+  ) as unknown as ServerOptions
+}

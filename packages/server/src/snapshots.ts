@@ -1,0 +1,64 @@
+import type { Logger } from '@conclave/core'
+import type { GroupCommit } from './pipeline/group-commit.ts'
+import type { ServerState } from './state/server-state.ts'
+import type { DataFolder } from './storage/data-folder.ts'
+import { purge } from './storage/retention.ts'
+import { writeSnapshot } from './storage/snapshot-writer.ts'
+
+/** Takes a snapshot every so many transactions, beside the work, and removes what is older than those to be kept. */
+export class Snapshots {
+  readonly #folder: DataFolder
+  readonly #state: ServerState
+  readonly #commit: GroupCommit
+  readonly #every: number
+  readonly #keep: number
+  readonly #logger: Logger
+  #since: number
+  #running: Promise<void> | undefined
+
+  /** `since` is how many transactions there are since the last one. */
+  constructor(
+    folder: DataFolder,
+    state: ServerState,
+    commit: GroupCommit,
+    options: {
+      readonly every: number
+      readonly keep: number
+      readonly since: number
+      readonly logger: Logger
+    },
+  ) {
+    this.#folder = folder
+    this.#state = state
+    this.#commit = commit
+    this.#every = options.every
+    this.#keep = options.keep
+    this.#since = options.since
+    this.#logger = options.logger
+  }
+
+  onTransaction(): void {
+    if (++this.#since < this.#every || this.#running !== undefined) return
+    this.#since = 0
+    this.#commit.roll()
+    this.#running = this.#take().finally(() => {
+      this.#running = undefined
+    })
+  }
+
+  /** A snapshot that fails costs time at the next start, nothing else: the logs have all of it. */
+  async #take(): Promise<void> {
+    try {
+      const zxid = await writeSnapshot(this.#folder, this.#state, () => this.#commit.drain())
+      await purge(this.#folder, this.#keep)
+      this.#logger.log('info', 'snapshot taken', { zxid, znodes: this.#state.tree.znodes.size })
+    } catch (error) {
+      this.#logger.log('error', 'no snapshot could be taken', { error })
+    }
+  }
+
+  /** Waits for the one that is being taken. */
+  async settled(): Promise<void> {
+    await this.#running
+  }
+}

@@ -1,0 +1,86 @@
+import { OPEN_ACL, type Acl } from '@conclave/protocol'
+
+/** An access list, held once for all znodes that have it. */
+export interface AclEntry {
+  /** Its number in snapshots. */
+  readonly id: number
+  readonly acl: readonly Acl[]
+  /** How many znodes have it. */
+  uses: number
+}
+
+/** The number of the entry that the znodes have which every tree begins with. */
+const BUILT_IN_ID = -1
+
+/** Interns access lists: a million znodes have a handful of them. Entries without a use are forgotten. */
+export class AclCache {
+  /** Open to everybody; not one of the numbered entries. */
+  readonly builtIn: AclEntry = { id: BUILT_IN_ID, acl: OPEN_ACL, uses: 1 }
+  readonly #byKey = new Map<string, AclEntry>()
+  readonly #byId = new Map<number, AclEntry>()
+  #lastId = 0
+
+  get size(): number {
+    return this.#byId.size
+  }
+
+  /** The entry of an access list, with one use more. */
+  acquire(acl: readonly Acl[]): AclEntry {
+    const key = keyOf(acl)
+    let entry = this.#byKey.get(key)
+    if (entry === undefined) {
+      entry = { id: ++this.#lastId, acl, uses: 0 }
+      this.#add(key, entry)
+    }
+    entry.uses++
+    return entry
+  }
+
+  release(entry: AclEntry): void {
+    if (entry.id === BUILT_IN_ID || --entry.uses > 0) return
+    this.#byId.delete(entry.id)
+    this.#byKey.delete(keyOf(entry.acl))
+  }
+
+  /** Takes an entry of a snapshot, unused so far. */
+  restore(id: number, acl: readonly Acl[]): void {
+    this.#lastId = Math.max(this.#lastId, id)
+    this.#add(keyOf(acl), { id, acl, uses: 0 })
+  }
+
+  /**
+   * The entry of that number, with one use more. One that the snapshot lacks was made while the snapshot was
+   * written; the log then has the transaction that gives the znode its real one, so nobody may do anything until then.
+   */
+  acquireId(id: number): AclEntry {
+    if (id === BUILT_IN_ID) return this.builtIn
+    const entry = this.#byId.get(id)
+    if (entry === undefined) return { id, acl: [{ perms: 0, scheme: 'world', id: 'anyone' }], uses: 1 }
+    entry.uses++
+    return entry
+  }
+
+  /** Forgets what a snapshot listed and no znode has. */
+  purgeUnused(): void {
+    for (const entry of [...this.#byId.values()]) {
+      if (entry.uses > 0) continue
+      this.#byId.delete(entry.id)
+      this.#byKey.delete(keyOf(entry.acl))
+    }
+  }
+
+  entries(): IterableIterator<AclEntry> {
+    return this.#byId.values()
+  }
+
+  #add(key: string, entry: AclEntry): void {
+    this.#byKey.set(key, entry)
+    this.#byId.set(entry.id, entry)
+  }
+}
+
+function keyOf(acl: readonly Acl[]): string {
+  let key = ''
+  for (const { perms, scheme, id } of acl) key += `${perms} ${scheme.length} ${scheme} ${id.length} ${id} `
+  return key
+}

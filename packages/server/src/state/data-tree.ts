@@ -1,0 +1,225 @@
+import { assert } from '@conclave/core'
+import { baseName, EventType, parentPath, READ_ACL, type Acl } from '@conclave/protocol'
+import { AclCache } from './acl-cache.ts'
+import { TreeDigest, znodeDigest } from './tree-digest.ts'
+import { WatchManager, WatchMode, type Watcher } from './watch-manager.ts'
+import { ownerKind, Znode } from './znode.ts'
+
+/** Znodes that every tree has, and that cannot be deleted. */
+const RESERVED_PATHS: ReadonlySet<string> = new Set([
+  '/',
+  '/zookeeper',
+  '/zookeeper/quota',
+  '/zookeeper/config',
+])
+
+/** When and by which transaction something happens. */
+export interface TxnTime {
+  readonly zxid: number
+  readonly timeMs: number
+}
+
+/**
+ * The znodes, in memory. Its methods apply what was decided before; each of them may also be applied to a tree that
+ * has seen it already, as happens to the transactions that ran while a snapshot was taken. A path is always a key of
+ * the map later than its parent's, which makes the map's own order one in which a tree can be written and read.
+ */
+export class DataTree {
+  readonly znodes = new Map<string, Znode>()
+  readonly acls = new AclCache()
+  readonly digest = new TreeDigest()
+  readonly dataWatches = new WatchManager()
+  readonly childWatches = new WatchManager()
+  /** Paths of the ephemeral znodes, by session. */
+  readonly ephemerals = new Map<bigint, Set<string>>()
+  readonly containers = new Set<string>()
+  readonly ttls = new Set<string>()
+  /** Bytes of all paths and data. */
+  #dataBytes = 0
+
+  constructor() {
+    for (const path of RESERVED_PATHS)
+      this.insert(path, new Znode(Buffer.alloc(0), this.acls.builtIn, 0, 0, 0n))
+    this.setAcl('/zookeeper/config', READ_ACL, -1)
+  }
+
+  get(path: string): Znode | undefined {
+    return this.znodes.get(path)
+  }
+
+  static isReserved(path: string): boolean {
+    return RESERVED_PATHS.has(path)
+  }
+
+  get dataBytes(): number {
+    return this.#dataBytes
+  }
+
+  /** Removes every znode, so that a snapshot can be read in. */
+  clear(): void {
+    for (const znode of this.znodes.values()) this.acls.release(znode.acl)
+    this.znodes.clear()
+    this.digest.clear()
+    this.ephemerals.clear()
+    this.containers.clear()
+    this.ttls.clear()
+    this.#dataBytes = 0
+  }
+
+  /** Puts a znode at a path whose parent is there, in place of one that may be there. Tells nobody. */
+  insert(path: string, znode: Znode): void {
+    const old = this.znodes.get(path)
+    if (old !== undefined) this.#remove(path, old)
+    if (path !== '/') {
+      const parent = this.znodes.get(parentPath(path))
+      assert(parent !== undefined, `${path} has no parent`)
+      parent.children ??= new Set()
+      parent.children.add(baseName(path))
+    }
+    this.znodes.set(path, znode)
+    this.#dataBytes += path.length + lengthOf(znode.data)
+    znode.digest = znodeDigest(path, znode)
+    this.digest.add(znode.digest)
+    this.#ownerSet(path, znode)?.add(path)
+  }
+
+  /** Takes a znode out. Its parent's list of children is the caller's. */
+  #remove(path: string, znode: Znode): void {
+    this.znodes.delete(path)
+    this.#dataBytes -= path.length + lengthOf(znode.data)
+    this.digest.subtract(znode.digest)
+    const owned = this.#ownerSet(path, znode)
+    owned?.delete(path)
+    if (owned?.size === 0 && ownerKind(znode.owner) === 'session') this.ephemerals.delete(znode.owner)
+    this.acls.release(znode.acl)
+  }
+
+  #ownerSet(path: string, znode: Znode): Set<string> | undefined {
+    if (znode.owner === 0n) return undefined
+    const kind = ownerKind(znode.owner)
+    if (kind === 'container') return this.containers
+    if (kind === 'ttl') return this.ttls
+    let owned = this.ephemerals.get(znode.owner)
+    if (owned === undefined) this.ephemerals.set(znode.owner, (owned = new Set<string>()))
+    return owned
+  }
+
+  #changed(path: string, znode: Znode): void {
+    this.digest.subtract(znode.digest)
+    znode.digest = znodeDigest(path, znode)
+    this.digest.add(znode.digest)
+  }
+
+  /** `parentCversion` is the parent's after it; -1: one more than now. Nothing happens where the znode is there already. */
+  create(
+    path: string,
+    data: Uint8Array | null,
+    acl: readonly Acl[],
+    owner: bigint,
+    parentCversion: number,
+    { zxid, timeMs }: TxnTime,
+  ): void {
+    const abovePath = parentPath(path)
+    const above = this.znodes.get(abovePath)
+    if (above === undefined) return
+    const there = this.znodes.get(path)
+    // Replayed: the snapshot was written after it. Only what the snapshot may have missed is made good.
+    this.#advanceCversion(abovePath, above, parentCversion, zxid)
+    if (there !== undefined) {
+      const entry = this.acls.acquire(acl)
+      this.acls.release(there.acl)
+      there.acl = entry
+      return
+    }
+    this.insert(path, new Znode(own(data), this.acls.acquire(acl), zxid, timeMs, owner))
+    this.dataWatches.trigger(EventType.nodeCreated, path, zxid, acl)
+    this.childWatches.trigger(EventType.nodeChildrenChanged, abovePath, zxid, above.acl.acl)
+  }
+
+  /** Only forwards (by serial arithmetic, so also over the wrap): a replayed creation must not turn it back. */
+  #advanceCversion(path: string, znode: Znode, cversion: number, zxid: number): void {
+    const next = cversion === -1 ? (znode.cversion + 1) | 0 : cversion
+    if (((next - znode.cversion) | 0) <= 0) return
+    znode.cversion = next
+    znode.pzxid = zxid
+    this.#changed(path, znode)
+  }
+
+  delete(path: string, zxid: number): void {
+    const abovePath = parentPath(path)
+    const above = this.znodes.get(abovePath)
+    if (above === undefined) return
+    above.children?.delete(baseName(path))
+    if (zxid > above.pzxid) {
+      above.pzxid = zxid
+      this.#changed(abovePath, above)
+    }
+    const znode = this.znodes.get(path)
+    if (znode === undefined) return
+    const acl = znode.acl.acl
+    this.#remove(path, znode)
+    const told = this.dataWatches.trigger(EventType.nodeDeleted, path, zxid, acl)
+    this.childWatches.trigger(EventType.nodeDeleted, path, zxid, acl, told)
+    this.childWatches.trigger(EventType.nodeChildrenChanged, abovePath, zxid, above.acl.acl)
+  }
+
+  setData(path: string, data: Uint8Array | null, version: number, { zxid, timeMs }: TxnTime): void {
+    const znode = this.znodes.get(path)
+    if (znode === undefined) return
+    this.#dataBytes += lengthOf(data) - lengthOf(znode.data)
+    znode.data = own(data)
+    znode.version = version
+    znode.mzxid = zxid
+    znode.mtimeMs = timeMs
+    this.#changed(path, znode)
+    this.dataWatches.trigger(EventType.nodeDataChanged, path, zxid, znode.acl.acl)
+  }
+
+  setAcl(path: string, acl: readonly Acl[], version: number): void {
+    const znode = this.znodes.get(path)
+    if (znode === undefined) return
+    const entry = this.acls.acquire(acl)
+    this.acls.release(znode.acl)
+    znode.acl = entry
+    znode.aversion = version
+    this.#changed(path, znode)
+  }
+
+  /** How many znodes there are below a path. */
+  countBelow(path: string): number {
+    if (path === '/') return this.znodes.size - 1
+    let count = 0
+    const pending = [path]
+    for (let above = pending.pop(); above !== undefined; above = pending.pop()) {
+      for (const name of this.znodes.get(above)?.children ?? []) {
+        count++
+        pending.push(`${above}/${name}`)
+      }
+    }
+    return count
+  }
+
+  removeWatcher(watcher: Watcher): void {
+    this.dataWatches.removeWatcher(watcher)
+    this.childWatches.removeWatcher(watcher)
+  }
+
+  /** A watch that stays: on the path alone, or on all below it too. */
+  addPersistentWatch(path: string, watcher: Watcher, recursive: boolean): void {
+    if (recursive) {
+      this.dataWatches.add(path, watcher, WatchMode.recursive)
+      return
+    }
+    this.dataWatches.add(path, watcher, WatchMode.persistent)
+    this.childWatches.add(path, watcher, WatchMode.persistent)
+  }
+}
+
+/** A copy, because what comes is a view of a network buffer or of a window on the log. */
+function own(data: Uint8Array | null): Uint8Array | null {
+  return data === null ? null : Buffer.from(data)
+}
+
+function lengthOf(data: Uint8Array | null): number {
+  return data === null ? 0 : data.length
+}

@@ -1,0 +1,77 @@
+import { OpCode, type Txn, type TxnHeader } from '@conclave/protocol'
+import { DataTree } from './data-tree.ts'
+import { SessionTracker } from './session-tracker.ts'
+import { CONTAINER_OWNER, ttlOwner } from './znode.ts'
+
+/**
+ * All that the log describes: the tree, the sessions and the last zxid. Pure: the same transactions in the same order
+ * always make the same state, whether they are applied as they come or read back from the log.
+ */
+export class ServerState {
+  readonly tree = new DataTree()
+  readonly sessions: SessionTracker
+  /** The last transaction applied. */
+  lastZxid = 0
+
+  constructor(tickMs: number) {
+    this.sessions = new SessionTracker(tickMs)
+  }
+
+  /** Applies a transaction. `nowMs`, on the monotonic clock, is when a session that it creates begins to live. */
+  apply(header: TxnHeader, txn: Txn, nowMs: number): void {
+    this.applyPart(header, txn, nowMs)
+    this.lastZxid = header.zxid
+  }
+
+  /** Applies one part of a multi, or a transaction that is no multi, without moving on to its zxid. */
+  applyPart(header: TxnHeader, txn: Txn, nowMs: number): void {
+    const { tree } = this
+    switch (txn.type) {
+      case OpCode.create:
+      case OpCode.create2: {
+        const owner = txn.ephemeral ? header.sessionId : 0n
+        return tree.create(txn.path, txn.data, txn.acl, owner, txn.parentCversion, header)
+      }
+      case OpCode.createTtl:
+        return tree.create(txn.path, txn.data, txn.acl, ttlOwner(txn.ttlMs), txn.parentCversion, header)
+      case OpCode.createContainer:
+        return tree.create(txn.path, txn.data, txn.acl, CONTAINER_OWNER, txn.parentCversion, header)
+      case OpCode.delete:
+      case OpCode.deleteContainer:
+        return tree.delete(txn.path, header.zxid)
+      case OpCode.setData:
+      case OpCode.reconfig:
+        return tree.setData(txn.path, txn.data, txn.version, header)
+      case OpCode.setAcl:
+        return tree.setAcl(txn.path, txn.acl, txn.version)
+      case OpCode.createSession:
+        this.sessions.add(header.sessionId, txn.timeoutMs, nowMs)
+        return
+      case OpCode.closeSession:
+        return this.#closeSession(header, txn.paths)
+      case OpCode.multi:
+        // A failed multi stands in the log too: as the errors of its parts.
+        if (txn.txns.some(({ type }) => type === OpCode.error)) return
+        for (const part of txn.txns) this.applyPart(header, part, nowMs)
+        return
+      case OpCode.check:
+      case OpCode.error:
+        return
+    }
+  }
+
+  #closeSession(header: TxnHeader, paths: readonly string[] | null): void {
+    for (const path of paths ?? []) this.tree.delete(path, header.zxid)
+    for (const path of [...(this.tree.ephemerals.get(header.sessionId) ?? [])])
+      this.tree.delete(path, header.zxid)
+    this.sessions.remove(header.sessionId)
+  }
+
+  /** After recovery: ephemeral znodes without a session go. (Apache's `ZooKeeperServer.loadData`) */
+  removeOrphans(): void {
+    for (const [sessionId, paths] of [...this.tree.ephemerals]) {
+      if (this.sessions.get(sessionId) !== undefined) continue
+      for (const path of [...paths]) this.tree.delete(path, this.lastZxid)
+    }
+  }
+}

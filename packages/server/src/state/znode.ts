@@ -1,0 +1,83 @@
+import type { JuteWriter } from '@conclave/protocol'
+import type { AclEntry } from './acl-cache.ts'
+
+/** The owner of a container znode, in place of a session. (`EphemeralType.CONTAINER_EPHEMERAL_OWNER`) */
+export const CONTAINER_OWNER = -(2n ** 63n)
+/** The highest byte of the owner of a TTL znode; the lower 40 bits are the time to live. */
+const EXTENDED_MASK = 0xff00_0000_0000_0000n
+/** The longest time to live that fits, in milliseconds: about 34 years. */
+export const MAX_TTL_MS = 0xff_ffff_ffff
+
+export type OwnerKind = 'none' | 'session' | 'container' | 'ttl'
+
+/** What the `ephemeralOwner` of a znode stands for. */
+export function ownerKind(owner: bigint): OwnerKind {
+  if (owner === 0n) return 'none'
+  if (owner === CONTAINER_OWNER) return 'container'
+  return (BigInt.asUintN(64, owner) & EXTENDED_MASK) === EXTENDED_MASK ? 'ttl' : 'session'
+}
+
+/** The owner of a TTL znode. */
+export function ttlOwner(ttlMs: number): bigint {
+  return BigInt.asIntN(64, EXTENDED_MASK | BigInt(ttlMs))
+}
+
+/** The time to live that the owner of a TTL znode says. */
+export function ttlOfOwner(owner: bigint): number {
+  return Number(BigInt.asUintN(40, owner))
+}
+
+/** One znode. The fields are those of Apache's `StatPersisted`, and what is derived from them. */
+export class Znode {
+  /** Never changed in place, so a snapshot in progress can hold on to it. */
+  data: Uint8Array | null
+  acl: AclEntry
+  readonly czxid: number
+  readonly ctimeMs: number
+  readonly owner: bigint
+  mzxid: number
+  mtimeMs: number
+  pzxid: number
+  version = 0
+  /** Counts creations of children only; it is also the next sequence number. */
+  cversion = 0
+  aversion = 0
+  /** Names of the children; made with the first one. */
+  children: Set<string> | undefined = undefined
+  /** This znode's part of the tree's digest. */
+  digest = 0
+
+  constructor(data: Uint8Array | null, acl: AclEntry, czxid: number, ctimeMs: number, owner: bigint) {
+    this.data = data
+    this.acl = acl
+    this.czxid = czxid
+    this.ctimeMs = ctimeMs
+    this.owner = owner
+    this.mzxid = czxid
+    this.mtimeMs = ctimeMs
+    this.pzxid = czxid
+  }
+
+  get childCount(): number {
+    return this.children === undefined ? 0 : this.children.size
+  }
+}
+
+/**
+ * Writes the stat that clients see. Its `cversion` counts creations and deletions, and only a session appears as
+ * the owner, as in Apache's `DataNode.copyStat`.
+ */
+export function writeStat(writer: JuteWriter, znode: Znode): void {
+  const childCount = znode.childCount
+  writer.safeInt64(znode.czxid)
+  writer.safeInt64(znode.mzxid)
+  writer.safeInt64(znode.ctimeMs)
+  writer.safeInt64(znode.mtimeMs)
+  writer.int32(znode.version)
+  writer.int32((znode.cversion * 2 - childCount) | 0)
+  writer.int32(znode.aversion)
+  writer.int64(ownerKind(znode.owner) === 'session' ? znode.owner : 0n)
+  writer.int32(znode.data === null ? 0 : znode.data.length)
+  writer.int32(childCount)
+  writer.safeInt64(znode.pzxid)
+}

@@ -1,0 +1,94 @@
+import { codeOf, type Disk } from '@conclave/core'
+import { DataFolderError } from './storage-errors.ts'
+
+/** Where Apache ZooKeeper keeps its files inside a data folder: the version of their format. */
+const VERSION_FOLDER = 'version-2'
+/** What else is found in a data folder of Apache's or of ours. */
+const KNOWN_NAMES = /^(version-2|myid|initialize|zookeeper_server\.pid|conclave-server\..*)$/
+/** Unfinished files begin so; they are removed at the next start. */
+export const TEMPORARY_PREFIX = 'tmp.'
+
+/** A snapshot or log, and the zxid in its name. */
+export interface ZxidFile {
+  readonly name: string
+  readonly path: string
+  readonly zxid: number
+}
+
+/** The names of a data folder's files: `version-2/log.<zxid>` and `version-2/snapshot.<zxid>`, in hexadecimal. */
+export class DataFolder {
+  readonly disk: Disk
+  readonly path: string
+  readonly versionPath: string
+
+  constructor(disk: Disk, path: string) {
+    this.disk = disk
+    this.path = path
+    this.versionPath = `${path}/${VERSION_FOLDER}`
+  }
+
+  /** Makes the folder where there is none; throws `DataFolderError` where it cannot be one of ZooKeeper's. */
+  async prepare(): Promise<void> {
+    const names = await this.#names(this.path)
+    const stranger = names?.find(name => !KNOWN_NAMES.test(name))
+    if (stranger !== undefined && names?.includes(VERSION_FOLDER) !== true) {
+      throw new DataFolderError(
+        `${this.path} is not a ZooKeeper data folder (it holds ${stranger}); name an empty or a new folder`,
+      )
+    }
+    try {
+      await this.disk.makeFolder(this.versionPath)
+    } catch (error) {
+      throw new DataFolderError(`cannot make the data folder ${this.versionPath}`, error)
+    }
+    for (const name of (await this.#names(this.versionPath)) ?? []) {
+      if (name.startsWith(TEMPORARY_PREFIX)) await this.disk.remove(`${this.versionPath}/${name}`)
+    }
+  }
+
+  async #names(folder: string): Promise<readonly string[] | undefined> {
+    try {
+      return await this.disk.list(folder)
+    } catch (error) {
+      if (codeOf(error) === 'ENOENT') return undefined
+      if (codeOf(error) === 'ENOTDIR') throw new DataFolderError(`${folder} is a file; name a folder`, error)
+      throw new DataFolderError(
+        `cannot read the data folder ${folder} (${codeOf(error) ?? 'unknown error'})`,
+        error,
+      )
+    }
+  }
+
+  /** The logs, oldest first. */
+  logs(): Promise<ZxidFile[]> {
+    return this.#files('log')
+  }
+
+  /** The snapshots, oldest first. */
+  snapshots(): Promise<ZxidFile[]> {
+    return this.#files('snapshot')
+  }
+
+  async #files(prefix: string): Promise<ZxidFile[]> {
+    const pattern = new RegExp(`^${prefix}\\.([0-9a-f]{1,16})(\\.gz)?$`)
+    const files: ZxidFile[] = []
+    for (const name of (await this.#names(this.versionPath)) ?? []) {
+      const match = pattern.exec(name)
+      if (match)
+        files.push({ name, path: `${this.versionPath}/${name}`, zxid: Number.parseInt(match[1]!, 16) })
+    }
+    return files.sort((a, b) => a.zxid - b.zxid)
+  }
+
+  logPath(zxid: number): string {
+    return `${this.versionPath}/log.${zxid.toString(16)}`
+  }
+
+  snapshotPath(zxid: number): string {
+    return `${this.versionPath}/snapshot.${zxid.toString(16)}`
+  }
+
+  temporaryPath(path: string): string {
+    return `${this.versionPath}/${TEMPORARY_PREFIX}${path.slice(path.lastIndexOf('/') + 1)}`
+  }
+}

@@ -1,0 +1,151 @@
+import { messageOf, type Disk, type DiskFile } from '@conclave/core'
+import { FILE_VERSION, FileHeader, JuteReader, LOG_MAGIC } from '@conclave/protocol'
+import type { ZxidFile } from './data-folder.ts'
+import { CorruptDataError } from './storage-errors.ts'
+import { probeRecord, readRecord, RECORD_HEAD_BYTES, type TxnRecord } from './txn-record.ts'
+
+/** Bytes of a file header; records follow. */
+export const LOG_HEADER_BYTES = 16
+const WINDOW_BYTES = 1 << 20
+const ZEROS = Buffer.alloc(WINDOW_BYTES * 2)
+
+/** How a log ended. */
+export interface LogEnd {
+  /** Behind the last whole record. */
+  readonly endOffset: number
+  /** What was written last never reached the disk as a whole: something other than zeros follows. */
+  readonly torn: boolean
+}
+
+/** Part of a file, in memory, that moves on with its reader. */
+class Window {
+  readonly #file: DiskFile
+  buffer: Buffer = Buffer.alloc(0)
+  /** Where the buffer begins in the file. */
+  base = 0
+  #atEnd = false
+
+  constructor(file: DiskFile) {
+    this.#file = file
+  }
+
+  get end(): number {
+    return this.base + this.buffer.length
+  }
+
+  get atEnd(): boolean {
+    return this.#atEnd
+  }
+
+  /** Lets the buffer begin at `offset`, and end at least one window later unless the file does. */
+  async moveTo(offset: number): Promise<void> {
+    const kept = this.buffer.subarray(Math.max(0, offset - this.base))
+    // Fresh memory each time: records that were read before may still lie in the old one.
+    const next = Buffer.allocUnsafe(kept.length + WINDOW_BYTES)
+    kept.copy(next)
+    const bytes = await this.#file.read(next.subarray(kept.length), offset + kept.length)
+    this.#atEnd = bytes < WINDOW_BYTES
+    this.buffer = next.subarray(0, kept.length + bytes)
+    this.base = offset
+  }
+}
+
+/**
+ * Reads a log from its beginning, calling back for each record in order. It ends at the first place without a whole
+ * record. In the last log it is seen whether that is all: where a record that was acknowledged must have stood there,
+ * it throws `CorruptDataError` with the offset. (Behind any other log, the zxid that the next begins with shows it.)
+ */
+export async function readLog(
+  disk: Disk,
+  file: ZxidFile,
+  onRecord: (record: TxnRecord, offset: number) => void,
+  isLast: boolean,
+): Promise<LogEnd> {
+  const handle = await disk.open(file.path, 'existing')
+  try {
+    const window = new Window(handle)
+    await window.moveTo(0)
+    if (!(await checkHeader(window, file))) return { endOffset: 0, torn: window.buffer.length > 0 }
+    const endOffset = await readRecords(window, file, onRecord)
+    return { endOffset, torn: isLast && (await isTorn(window, file, endOffset)) }
+  } finally {
+    await handle.close()
+  }
+}
+
+/** `false` where the file ends, or is zeros, before a header: it was made, and nothing in it acknowledged. */
+function checkHeader(window: Window, file: ZxidFile): boolean {
+  const { buffer } = window
+  if (buffer.length < LOG_HEADER_BYTES || buffer.subarray(0, LOG_HEADER_BYTES).every(byte => byte === 0))
+    return false
+  const { magic, version } = FileHeader.read(new JuteReader(buffer, 0, LOG_HEADER_BYTES))
+  if (magic !== LOG_MAGIC) throw new CorruptDataError(file.path, 0, 'it does not begin with ZKLG')
+  if (version !== FILE_VERSION) throw new CorruptDataError(file.path, 4, `version ${version} is not known`)
+  return true
+}
+
+async function readRecords(
+  window: Window,
+  file: ZxidFile,
+  onRecord: (record: TxnRecord, offset: number) => void,
+): Promise<number> {
+  let offset = LOG_HEADER_BYTES
+  for (;;) {
+    const probe = probeRecord(window.buffer, offset - window.base, window.buffer.length)
+    if (typeof probe === 'number') {
+      onRecord(decode(window, file, offset, probe), offset)
+      offset += probe
+    } else if (probe === 'incomplete' && !window.atEnd) await window.moveTo(offset)
+    else return offset
+  }
+}
+
+function decode(window: Window, file: ZxidFile, offset: number, length: number): TxnRecord {
+  try {
+    return readRecord(window.buffer, offset - window.base, length)
+  } catch (error) {
+    throw new CorruptDataError(file.path, offset, `its checksum is right but ${messageOf(error)}`)
+  }
+}
+
+/**
+ * Whether anything but zeros is found behind the end. A record found there whole, whose batch began behind the end,
+ * proves that what is missing at the end was acknowledged.
+ */
+async function isTorn(window: Window, file: ZxidFile, endOffset: number): Promise<boolean> {
+  let torn = false
+  await window.moveTo(endOffset)
+  for (;;) {
+    const { buffer, base } = window
+    let next = base + buffer.length
+    if (!buffer.equals(ZEROS.subarray(0, buffer.length))) {
+      torn = true
+      for (let at = base === endOffset ? 1 : 0; at < buffer.length; at++) {
+        const found = acknowledges(buffer, at, endOffset)
+        if (found === true)
+          throw new CorruptDataError(file.path, endOffset, 'an acknowledged record is damaged')
+        if (found === 'incomplete' && !window.atEnd) {
+          next = base + at
+          break
+        }
+      }
+    }
+    if (window.atEnd) return torn
+    await window.moveTo(next)
+  }
+}
+
+/** A record begins with the four zeros above its checksum, and then has a length, so few places are worth a look. */
+function acknowledges(buffer: Buffer, at: number, endOffset: number): boolean | 'incomplete' {
+  if (buffer[at] !== 0 || buffer[at + 1] !== 0 || buffer[at + 2] !== 0 || buffer[at + 3] !== 0) {
+    return buffer.length - at < RECORD_HEAD_BYTES && buffer[at] === 0 ? 'incomplete' : false
+  }
+  const probe = probeRecord(buffer, at, buffer.length)
+  if (probe === 'incomplete') return probe
+  if (typeof probe !== 'number') return false
+  try {
+    return readRecord(buffer, at, probe).batchStart > endOffset
+  } catch {
+    return false
+  }
+}

@@ -1,0 +1,132 @@
+import { withFields, type Logger } from '@conclave/core'
+import { OpCode } from '@conclave/protocol'
+import { ServerState } from '../state/server-state.ts'
+import type { DataFolder, ZxidFile } from './data-folder.ts'
+import { readLog } from './log-reader.ts'
+import { readSnapshot } from './snapshot-reader.ts'
+import { CorruptDataError } from './storage-errors.ts'
+import type { TxnRecord } from './txn-record.ts'
+
+/** The state that a data folder holds. */
+export interface Recovered {
+  readonly state: ServerState
+  /** How many transactions the logs held beyond the snapshot. */
+  readonly replayedCount: number
+  /** Whether there was nothing: the folder is new. */
+  readonly isNew: boolean
+}
+
+/**
+ * Reads the newest whole snapshot and applies the transactions since. The last log may be torn where the server died;
+ * it is cut there, because nothing behind was acknowledged. Anything else that is missing or damaged throws
+ * `CorruptDataError`: better no server than one that has forgotten.
+ */
+export async function recover(folder: DataFolder, tickMs: number, logger: Logger): Promise<Recovered> {
+  const logs = await folder.logs()
+  const snapshots = await folder.snapshots()
+  const state = await newestSnapshot(folder, snapshots, tickMs, logger)
+  const isNew = state === undefined && logs.length === 0
+  const recovered = state ?? new ServerState(tickMs)
+  const firstLog = logs[0]
+  if (state === undefined && firstLog !== undefined && firstLog.zxid > 1) {
+    throw new CorruptDataError(firstLog.path, 0, 'there is no snapshot of what came before this log')
+  }
+  const replayedCount = await replay(folder, logs, recovered, logger)
+  recovered.removeOrphans()
+  return { state: recovered, replayedCount, isNew }
+}
+
+async function newestSnapshot(
+  folder: DataFolder,
+  snapshots: readonly ZxidFile[],
+  tickMs: number,
+  logger: Logger,
+): Promise<ServerState | undefined> {
+  let failure: unknown
+  for (const file of snapshots.toReversed()) {
+    const state = new ServerState(tickMs)
+    try {
+      await readSnapshot(folder.disk, file, state)
+      return state
+    } catch (error) {
+      if (!(error instanceof CorruptDataError)) throw error
+      logger.log('warn', 'snapshot passed over', { file: file.path, error })
+      failure = error
+    }
+  }
+  if (failure !== undefined) throw failure
+  return undefined
+}
+
+async function replay(
+  folder: DataFolder,
+  logs: readonly ZxidFile[],
+  state: ServerState,
+  logger: Logger,
+): Promise<number> {
+  const snapshotZxid = state.lastZxid
+  // The last log that begins no later than the snapshot may hold the transactions just after it.
+  const first = Math.max(
+    0,
+    logs.findLastIndex(({ zxid }) => zxid <= snapshotZxid),
+  )
+  let replayedCount = 0
+  let previous = 0
+  for (const [i, file] of logs.entries()) {
+    if (i < first) continue
+    const apply = (record: TxnRecord, offset: number): void => {
+      const { zxid } = record.header
+      checkNoHole(file, offset, previous === 0 ? snapshotZxid : previous, record, previous === 0)
+      previous = Math.max(previous, zxid)
+      if (zxid <= snapshotZxid) return
+      state.apply(record.header, record.txn, 0)
+      replayedCount++
+      checkDigest(record, state, withFields(logger, { file: file.path, offset }))
+    }
+    const isLast = i === logs.length - 1
+    const end = await readLog(folder.disk, file, apply, isLast)
+    if (isLast && (end.torn || end.endOffset === 0)) await cut(folder, file, end.endOffset, logger)
+  }
+  return replayedCount
+}
+
+/** Zxids count up by one; only with a new leader of an ensemble they jump to the next epoch. */
+function checkNoHole(
+  file: ZxidFile,
+  offset: number,
+  before: number,
+  record: TxnRecord,
+  isFirst: boolean,
+): void {
+  const { zxid, type } = record.header
+  const epoch = Math.floor(zxid / 0x1_0000_0000)
+  if (zxid === before + 1 || epoch > Math.floor(before / 0x1_0000_0000)) return
+  if (isFirst && zxid <= before) return
+  // Apache gives a request that it cannot read the zxid of the transaction before.
+  if (zxid === before && type === OpCode.error) return
+  throw new CorruptDataError(
+    file.path,
+    offset,
+    `zxid 0x${zxid.toString(16)} follows 0x${before.toString(16)}: transactions are missing`,
+  )
+}
+
+function checkDigest({ digest }: TxnRecord, state: ServerState, logger: Logger): void {
+  if (digest === undefined) return
+  const actual = state.tree.digest
+  if (digest.high === actual.high && digest.low === actual.low) return
+  logger.log('debug', 'tree digest differs from the log', { zxid: state.lastZxid })
+}
+
+/** Makes the log end where its last whole record does, so that Apache ZooKeeper reads it as well. */
+async function cut(folder: DataFolder, file: ZxidFile, offset: number, logger: Logger): Promise<void> {
+  logger.log('warn', 'torn end of the log cut off', { file: file.path, offset })
+  if (offset === 0) return folder.disk.remove(file.path)
+  const handle = await folder.disk.open(file.path, 'existing')
+  try {
+    await handle.truncate(offset)
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}

@@ -1,0 +1,123 @@
+import { gunzip } from 'node:zlib'
+import { promisify } from 'node:util'
+import { messageOf, type Disk } from '@conclave/core'
+import {
+  Acl,
+  ACL_MIN_BYTES,
+  FILE_VERSION,
+  FileHeader,
+  JuteReader,
+  ProtocolError,
+  readZxid,
+  SNAPSHOT_MAGIC,
+} from '@conclave/protocol'
+import type { ServerState } from '../state/server-state.ts'
+import { Znode } from '../state/znode.ts'
+import { adler32 } from './checksum.ts'
+import type { ZxidFile } from './data-folder.ts'
+import { CorruptDataError } from './storage-errors.ts'
+
+/** Reads a snapshot into an empty state. Throws `CorruptDataError`. */
+export async function readSnapshot(disk: Disk, file: ZxidFile, state: ServerState): Promise<void> {
+  const bytes = await readWhole(disk, file)
+  const reader = new JuteReader(bytes)
+  try {
+    const { magic, version } = FileHeader.read(reader)
+    if (magic !== SNAPSHOT_MAGIC) throw new ProtocolError('it does not begin with ZKSN')
+    if (version !== FILE_VERSION) throw new ProtocolError(`version ${version} is not known`)
+    const end = findSeal(bytes)
+    readSessions(reader, state)
+    readAcls(reader, state)
+    readZnodes(reader, state)
+    checkSeal(reader, bytes, end)
+  } catch (error) {
+    if (error instanceof ProtocolError) throw new CorruptDataError(file.path, reader.offset, messageOf(error))
+    throw error
+  }
+  state.tree.acls.purgeUnused()
+  state.lastZxid = file.zxid
+}
+
+async function readWhole(disk: Disk, file: ZxidFile): Promise<Buffer> {
+  const handle = await disk.open(file.path, 'existing')
+  try {
+    const bytes = Buffer.allocUnsafeSlow(await handle.sizeBytes())
+    await handle.read(bytes, 0)
+    return file.name.endsWith('.gz') ? await promisify(gunzip)(bytes) : bytes
+  } finally {
+    await handle.close()
+  }
+}
+
+/** Every snapshot ends with a seal; one that does not was never finished. */
+function findSeal(bytes: Buffer): number {
+  const end = bytes.length
+  if (end < 32 || bytes.readInt32BE(end - 5) !== 1 || bytes[end - 1] !== 0x2f) {
+    throw new ProtocolError('it does not end with a seal')
+  }
+  return end
+}
+
+function readSessions(reader: JuteReader, state: ServerState): void {
+  for (let count = reader.int32(); count > 0; count--) {
+    const id = reader.int64()
+    state.sessions.add(id, reader.int32(), 0)
+  }
+}
+
+function readAcls(reader: JuteReader, state: ServerState): void {
+  for (let count = reader.int32(); count > 0; count--) {
+    const id = reader.safeInt64()
+    state.tree.acls.restore(
+      id,
+      reader.vector(ACL_MIN_BYTES, () => Acl.read(reader)),
+    )
+  }
+}
+
+function readZnodes(reader: JuteReader, state: ServerState): void {
+  const { tree } = state
+  tree.clear()
+  for (let path = reader.string(); path !== '/'; path = reader.string()) {
+    const data = reader.bytes()
+    const acl = tree.acls.acquireId(reader.safeInt64())
+    const czxid = readZxid(reader)
+    const mzxid = readZxid(reader)
+    const ctimeMs = reader.safeInt64()
+    const mtimeMs = reader.safeInt64()
+    const version = reader.int32()
+    const cversion = reader.int32()
+    const aversion = reader.int32()
+    const znode = new Znode(data === null ? null : Buffer.from(data), acl, czxid, ctimeMs, reader.int64())
+    znode.mzxid = mzxid
+    znode.mtimeMs = mtimeMs
+    znode.version = version
+    znode.cversion = cversion
+    znode.aversion = aversion
+    znode.pzxid = readZxid(reader)
+    tree.insert(path === '' ? '/' : path, znode)
+  }
+}
+
+/** The checksum over everything before it. The digest that may follow has another, over everything before that. */
+function checkSeal(reader: JuteReader, bytes: Buffer, end: number): void {
+  let summed = 0
+  let sum = 1
+  for (;;) {
+    const at = reader.offset
+    sum = adler32(bytes, summed, at, sum)
+    summed = at
+    const expected = reader.safeInt64()
+    reader.string()
+    if (sum !== expected) throw new ProtocolError('its checksum is wrong')
+    if (reader.offset === end) return
+    skipTrailer(reader)
+  }
+}
+
+/** What servers since 3.6 (the digest, 20 bytes) and since 3.9 (the last zxid, 8 bytes) add; each has a seal. */
+const SEAL_BYTES = 13
+function skipTrailer(reader: JuteReader): void {
+  const bytes = reader.remaining === 8 + SEAL_BYTES ? 8 : 20
+  for (let i = 0; i < bytes; i += 4) reader.int32()
+}

@@ -1,0 +1,91 @@
+import type { Disk, DiskFile } from '@conclave/core'
+import { FILE_VERSION, FileHeader, JuteWriter, LOG_MAGIC } from '@conclave/protocol'
+import type { DataFolder } from './data-folder.ts'
+import { LOG_HEADER_BYTES } from './log-reader.ts'
+
+/** The file grows by this much at a time, so that most syncs need not record a new size. */
+const PREALLOCATED_BYTES = 16 << 20
+/** Up to this much is written without a thread's round trip. */
+const SYNC_WRITE_BYTES = 256 << 10
+
+/** The log that is being written: batches of records, each on disk before the next. */
+export class TxnLog {
+  readonly #folder: DataFolder
+  readonly #disk: Disk
+  #file: DiskFile | undefined
+  /** Behind the last batch. */
+  #offset = LOG_HEADER_BYTES
+  #sizeBytes = 0
+  #rolling = false
+
+  constructor(folder: DataFolder) {
+    this.#folder = folder
+    this.#disk = folder.disk
+  }
+
+  /** Where the next batch will begin in its file. Known as soon as `write` was called. */
+  get nextOffset(): number {
+    return this.#rolling ? LOG_HEADER_BYTES : this.#offset
+  }
+
+  /** The next batch begins a new file. */
+  roll(): void {
+    this.#rolling = true
+  }
+
+  /**
+   * Writes a batch whose first record has that zxid; resolves when it is on stable storage. With `thenRoll` the batch
+   * after it begins a new file.
+   */
+  write(batch: Buffer, firstZxid: number, thenRoll: boolean = false): Promise<void> {
+    const rolled = this.#rolling
+    const start = this.nextOffset
+    this.#rolling = thenRoll
+    this.#offset = start + batch.length
+    return this.#write(batch, start, firstZxid, rolled)
+  }
+
+  async #write(batch: Buffer, start: number, firstZxid: number, rolled: boolean): Promise<void> {
+    if (rolled) await this.#finish(this.#lastEnd)
+    this.#file ??= await this.#create(firstZxid)
+    const file = this.#file
+    const end = start + batch.length
+    if (end + LOG_HEADER_BYTES > this.#sizeBytes) {
+      this.#sizeBytes = Math.ceil((end + LOG_HEADER_BYTES) / PREALLOCATED_BYTES) * PREALLOCATED_BYTES
+      await file.truncate(this.#sizeBytes)
+    }
+    if (batch.length <= SYNC_WRITE_BYTES) file.writeSync(batch, start)
+    else await file.write(batch, start)
+    await file.sync()
+    this.#lastEnd = end
+  }
+  #lastEnd = LOG_HEADER_BYTES
+
+  async #create(firstZxid: number): Promise<DiskFile> {
+    const file = await this.#disk.open(this.#folder.logPath(firstZxid), 'create-or-open')
+    const header = new JuteWriter(LOG_HEADER_BYTES)
+    FileHeader.write(header, { magic: LOG_MAGIC, version: FILE_VERSION, dbId: 0n })
+    await file.truncate(0)
+    await file.truncate(PREALLOCATED_BYTES)
+    await file.write(header.view(), 0)
+    await file.sync()
+    await this.#disk.syncFolder(this.#folder.versionPath)
+    this.#sizeBytes = PREALLOCATED_BYTES
+    return file
+  }
+
+  /** Ends the present file behind its last record. Nothing may be being written. */
+  close(): Promise<void> {
+    this.#rolling = true
+    return this.#finish(this.#lastEnd)
+  }
+
+  async #finish(endOffset: number): Promise<void> {
+    const file = this.#file
+    this.#file = undefined
+    if (file === undefined) return
+    await file.truncate(endOffset)
+    await file.sync()
+    await file.close()
+  }
+}
