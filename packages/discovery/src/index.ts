@@ -1,1 +1,6 @@
-export {}
+export * from './provider-strategy.ts'
+export { Registration } from './registration.ts'
+export * from './service-cache.ts'
+export * from './service-instance.ts'
+export * from './service-provider.ts'
+export * from './service-registry.ts'
