@@ -1,6 +1,7 @@
 import { defineConfig } from 'vitest/config'
 
-// Packages import each other's sources, so tests need no build; only tests that start processes run `dist`.
+// In unit tests packages import each other's sources, so they need no build. System tests start processes and threads,
+// which Node.js cannot run from TypeScript, so all of it runs from `dist`, as at its users'.
 const conditions = ['@conclave/source', 'node', 'import', 'module', 'default']
 const shared = {
   resolve: { conditions },
@@ -22,7 +23,6 @@ export default defineConfig({
         },
       },
       {
-        ...shared,
         test: {
           name: 'system',
           include: ['test/**/*.test.ts'],

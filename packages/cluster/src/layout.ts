@@ -24,7 +24,7 @@ export class ClusterLayout {
 
   /** Throws `UsageError` for a name that cannot be part of a path. */
   constructor(cluster: string) {
-    const problem = cluster.includes('/') ? 'it must not contain /' : pathProblem(`/${cluster}`)
+    const problem = cluster.includes('/') ? 'it must not contain /' : pathProblem(`/conclave/${cluster}`)
     if (problem !== undefined)
       throw new UsageError(`'${cluster}' cannot be the name of a cluster: ${problem}`)
     this.root = `/conclave/${cluster}`

@@ -1,8 +1,9 @@
 /** A promise and the two functions that settle it. */
 export interface Deferred<T> {
   readonly promise: Promise<T>
-  resolve(value: T): void
-  reject(error: unknown): void
+  /** Both may be passed on as they are. */
+  readonly resolve: (this: void, value: T) => void
+  readonly reject: (this: void, error: unknown) => void
 }
 
 export function deferred<T = void>(): Deferred<T> {

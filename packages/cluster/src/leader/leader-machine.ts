@@ -397,10 +397,9 @@ export class LeaderMachine implements Machine<LeaderEvent, LeaderEffect> {
         this.#removeInFlight(worker, jobId, index)
       }
       const place = work.place[index]
-      if (place === undefined || place === RECORDED) {
+      if (place === undefined || place === GATHERED || place === RECORDED) {
+        // Another worker's result came first, and that worker keeps it until it is durable.
         forget.push(index)
-      } else if (place === GATHERED) {
-        // Another worker's result came first. This one is confirmed together with it.
       } else if (end === 'failed' && attempt < work.job.maxAttempts) {
         work.attempts.set(index, Math.max(attempt, work.attempts.get(index) ?? 0))
         if (place === ASSIGNED && !this.#isInFlight(jobId, index)) this.#backToPending(work, index)

@@ -131,10 +131,12 @@ function describe(failure: unknown): string {
   return `the task brought its thread down: ${failure instanceof Error ? failure.message : String(failure)}`
 }
 
-/** `begun` tasks of the chunk were begun, so the last of them is the one that was running. */
-function crashOf(chunk: ThreadChunk, begun: number, message: string): TaskOutcome | undefined {
-  const at = begun - 1
-  if (at < 0) return undefined
+/**
+ * `begun` tasks of the chunk were begun, so the last of them was running. A thread that died before the first (its
+ * modules cannot be loaded any more) is laid to that one, so that trying again ends.
+ */
+function crashOf(chunk: ThreadChunk, begun: number, message: string): TaskOutcome {
+  const at = Math.max(0, begun - 1)
   const error: TaskError = { name: 'TaskCrashedError', message }
   return {
     index: chunk.indexes[at]!,

@@ -1,0 +1,110 @@
+import { availableParallelism } from 'node:os'
+import type { AuthInfo, ConnectTarget } from '@conclave/client'
+import { nodePlatform, silentLogger, UsageError, uuid, type Logger, type Platform } from '@conclave/core'
+import { pathProblem } from '@conclave/protocol'
+import { ClusterLayout } from '../layout.ts'
+
+/** What a process needs to reach a cluster's servers. */
+export interface ConnectionOptions {
+  /** The ZooKeeper servers, `host:port,host:port/chroot`, or an object that finds them. */
+  readonly connect: ConnectTarget
+  /** The cluster's name: several can live on the same servers. Default `default`. */
+  readonly cluster?: string
+  /** How long the servers wait for a process that fell silent before it counts as dead. Default 10,000 ms. */
+  readonly sessionTimeoutMs?: number
+  /** Identities towards the servers. With any, the cluster's secret can be read only by processes that have them. */
+  readonly auth?: readonly AuthInfo[]
+  /** Default: silent. */
+  readonly logger?: Logger
+  readonly platform?: Partial<Platform>
+  /** Ends the attempt to connect. */
+  readonly signal?: AbortSignal
+}
+
+export interface JoinOptions extends ConnectionOptions {
+  /**
+   * Task modules: their exported functions are the tasks that this node can run, by the name `module#function`, where
+   * `module` is the file's name without its ending. Default none: the node can lead and cannot work.
+   */
+  readonly tasks?: URL | readonly URL[]
+  /** Modules that each task thread imports before them, as `node --import` does. Default none. */
+  readonly threadImports?: readonly string[]
+  /** Unique in the cluster. Default a random one. */
+  readonly nodeId?: string
+  /** How many tasks run at one time, each in a thread. Default one per core. */
+  readonly slots?: number
+  /** Where leaders connect. Default `127.0.0.1`: nodes on other hosts need an address that they can reach. */
+  readonly host?: string
+  /** Default 0: any that is free. */
+  readonly port?: number
+}
+
+export interface ResolvedConnection {
+  readonly connect: ConnectTarget
+  readonly layout: ClusterLayout
+  readonly sessionTimeoutMs: number
+  readonly auth: readonly AuthInfo[]
+  readonly logger: Logger
+  readonly platform: Platform
+  readonly signal: AbortSignal | undefined
+}
+
+export interface ResolvedJoin extends ResolvedConnection {
+  readonly modules: readonly URL[]
+  readonly threadImports: readonly string[]
+  readonly nodeId: string
+  readonly slots: number
+  readonly host: string
+  readonly port: number
+}
+
+const CONNECTION_OPTIONS = ['connect', 'cluster', 'sessionTimeoutMs', 'auth', 'logger', 'platform', 'signal']
+const JOIN_OPTIONS = [...CONNECTION_OPTIONS, 'tasks', 'threadImports', 'nodeId', 'slots', 'host', 'port']
+
+/** Throws `UsageError` for an unknown option and for a value that can never work. */
+export function resolveConnection(options: ConnectionOptions): ResolvedConnection {
+  rejectUnknown(options, CONNECTION_OPTIONS)
+  return withDefaults(options)
+}
+
+/** Likewise. */
+export function resolveJoin(options: JoinOptions): ResolvedJoin {
+  rejectUnknown(options, JOIN_OPTIONS)
+  const connection = withDefaults(options)
+  const { tasks = [], threadImports = [], host = '127.0.0.1', port = 0 } = options
+  const nodeId = options.nodeId ?? `node-${uuid(connection.platform.random).slice(0, 8)}`
+  const slots = options.slots ?? availableParallelism()
+  if (!Number.isInteger(slots) || slots < 1)
+    throw new UsageError(`slots is ${slots}; it must be a whole number from 1`)
+  if (!Number.isInteger(port) || port < 0 || port > 65535)
+    throw new UsageError(`${port} is not a port (0 to 65535)`)
+  if (nodeId === '' || pathProblem(`/${nodeId}`) !== undefined || nodeId.includes('/'))
+    throw new UsageError(`'${nodeId}' cannot be the id of a node`)
+  return { ...connection, modules: [tasks].flat(), threadImports, nodeId, slots, host, port }
+}
+
+function withDefaults(options: ConnectionOptions): ResolvedConnection {
+  const {
+    connect,
+    cluster = 'default',
+    sessionTimeoutMs = 10_000,
+    auth = [],
+    logger = silentLogger,
+  } = options
+  return {
+    connect,
+    layout: new ClusterLayout(cluster),
+    sessionTimeoutMs,
+    auth,
+    logger,
+    platform: { ...nodePlatform, ...options.platform },
+    signal: options.signal,
+  }
+}
+
+function rejectUnknown(options: object, known: readonly string[]): void {
+  for (const name of Object.keys(options)) {
+    if (!known.includes(name))
+      throw new UsageError(`there is no option '${name}'; there are ${known.join(', ')}`)
+  }
+}
