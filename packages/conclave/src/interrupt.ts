@@ -1,0 +1,36 @@
+import { ExitCode } from './exit.ts'
+
+const interrupted = new AbortController()
+let isListening = false
+
+/**
+ * A signal that aborts at the first Ctrl-C, or at SIGTERM, so that the command can end in order. The second Ctrl-C
+ * ends the process at once: the nodes notice that their agent is gone and end too.
+ */
+export function interruptSignal(): AbortSignal {
+  if (!isListening) {
+    isListening = true
+    process.on('SIGINT', onSignal)
+    process.on('SIGTERM', onSignal)
+  }
+  return interrupted.signal
+}
+
+function onSignal(): void {
+  if (interrupted.signal.aborted) process.exit(ExitCode.interrupted)
+  if (process.stderr.isTTY) process.stderr.write('\nEnding in order; Ctrl-C again ends at once.\n')
+  interrupted.abort()
+}
+
+/** Whether the user asked for the end: then a failure that follows is none. */
+export function isInterrupted(): boolean {
+  return interrupted.signal.aborted
+}
+
+/** Resolves when the signal aborts. */
+export function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise(resolve => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+}

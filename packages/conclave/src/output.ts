@@ -1,0 +1,47 @@
+import { codeOf, messageOf, UsageError } from '@conclave/core'
+import { CommanderError } from 'commander'
+import { Exit, ExitCode } from './exit.ts'
+import { isInterrupted } from './interrupt.ts'
+
+/** A line for people. Standard output is for data. */
+export function say(line: string): void {
+  process.stderr.write(`${line}\n`)
+}
+
+/** As ZooKeeper's own tools write zxids, and so fencing tokens. */
+export function hex(value: bigint): string {
+  return `0x${value.toString(16)}`
+}
+
+/** `1 task`, `2 tasks`. */
+export function count(number: number, noun: string): string {
+  return `${number.toLocaleString('en')} ${noun}${number === 1 ? '' : 's'}`
+}
+
+/** Errors of this code mean that the command was wrong, not that something went wrong. */
+const USAGE_CODES = new Set(['USAGE', 'TASK_MODULE', 'JOB_INPUT'])
+
+/** Says what went wrong in one sentence, with stacks and causes if `verbose`, and returns the exit code. */
+export function report(error: unknown, verbose: boolean): number {
+  if (error instanceof Exit) return error.exitCode
+  if (error instanceof CommanderError) return error.exitCode === 0 ? ExitCode.ok : ExitCode.usage
+  if (isInterrupted()) return ExitCode.interrupted
+  // A reader that has enough (`| head`) is no failure.
+  if (codeOf(error) === 'EPIPE') return ExitCode.ok
+  say(`conclave: ${describe(error, verbose)}`)
+  if (verbose) {
+    for (let cause = causeOf(error); cause !== undefined; cause = causeOf(cause)) {
+      say(`because: ${describe(cause, verbose)}`)
+    }
+  }
+  const isUsage = error instanceof UsageError || USAGE_CODES.has(codeOf(error) ?? '')
+  return isUsage ? ExitCode.usage : ExitCode.failure
+}
+
+function describe(error: unknown, verbose: boolean): string {
+  return (verbose && error instanceof Error && error.stack) || messageOf(error)
+}
+
+function causeOf(error: unknown): unknown {
+  return error instanceof Error ? error.cause : undefined
+}

@@ -1,0 +1,156 @@
+import type { Cluster, Job } from '@conclave/cluster'
+import { nodePlatform, UsageError, uuid, type Logger } from '@conclave/core'
+import { connectCluster } from './connect.ts'
+import { Exit, ExitCode } from './exit.ts'
+import { matchFiles, readJsonLines } from './inputs.ts'
+import { LineWriter } from './line-writer.ts'
+import { startLocalCluster } from './local-cluster.ts'
+import { count, say } from './output.ts'
+import { showProgress } from './progress.ts'
+import { checkTaskExists, parseTaskReference, taskNameOf } from './task-modules.ts'
+
+export interface RunJobOptions {
+  /** `./tasks.js#countWords`. */
+  readonly task: string
+  /** Patterns of files; none: the inputs are lines of JSON on standard input. */
+  readonly input: readonly string[]
+  /** The servers of a cluster that runs already. Default: a cluster is started for the job, and ended after it. */
+  readonly connect?: string
+  readonly cluster?: string
+  readonly nodes: number
+  readonly slots?: number
+  readonly unordered?: boolean
+  readonly envelope?: boolean
+  readonly output?: string
+  readonly maxAttempts: number
+  readonly logger?: Logger
+  readonly signal: AbortSignal
+}
+
+/** Runs a job and writes its results. Throws `Exit` where tasks failed, after everything else was written. */
+export async function runJob(options: RunJobOptions): Promise<void> {
+  if (options.input.length === 0 && process.stdin.isTTY) {
+    throw new UsageError(
+      "there is no input: name files with --input 'docs/**/*.md', or pipe lines of JSON in",
+    )
+  }
+  if (options.connect === undefined) await runOnOwnCluster(options)
+  else await runOnSharedCluster(options, options.connect)
+}
+
+/** Starts a cluster under a name of its own on the project's embedded server, and removes it afterwards. */
+async function runOnOwnCluster(options: RunJobOptions): Promise<void> {
+  if (options.cluster !== undefined) {
+    throw new UsageError('--cluster names a cluster that runs already: say with --connect where it is')
+  }
+  const { module, functionName } = parseTaskReference(options.task)
+  const [inputs] = await Promise.all([collectInputs(options), checkTaskExists(module, functionName)])
+  const output = await LineWriter.open(options.output)
+  const { nodes, slots, logger, signal } = options
+  const name = `run-${uuid(nodePlatform.random).slice(0, 8)}`
+  await using local = await startLocalCluster({
+    cluster: name,
+    tasks: module,
+    nodes,
+    ...(slots === undefined ? {} : { slots }),
+    ...(logger === undefined ? {} : { logger }),
+    signal,
+  })
+  await using cluster = await connectCluster({ connect: local.connect, cluster: name, signal })
+  try {
+    await submitAndWrite(cluster, functionName, inputs, output, options)
+  } finally {
+    await local.close()
+    await cluster.zk.deleteRecursive(`/conclave/${name}`)
+  }
+}
+
+async function runOnSharedCluster(options: RunJobOptions, connect: string): Promise<void> {
+  const { cluster: name = 'default', logger, signal } = options
+  const task = taskNameOf(options.task)
+  const inputs = await collectInputs(options)
+  const output = await LineWriter.open(options.output)
+  await using cluster = await connectCluster({
+    connect,
+    cluster: name,
+    ...(logger === undefined ? {} : { logger }),
+    signal,
+  })
+  const { workers, leader } = await cluster.status()
+  const known = [...new Set(workers.flatMap(({ tasks }) => tasks))].sort()
+  if (workers.length > 0 && !known.some(full => full === task || full.endsWith(`#${task}`))) {
+    const they = known.length === 0 ? 'they know none' : `they know ${known.join(', ')}`
+    throw new UsageError(`no worker of cluster '${name}' knows the task '${task}': ${they}`)
+  }
+  if (leader === null) say(`Cluster '${name}' has no leader: the job waits until nodes join (conclave join).`)
+  await submitAndWrite(cluster, task, inputs, output, options)
+}
+
+type Inputs = readonly unknown[] | AsyncIterable<unknown>
+
+async function collectInputs(options: RunJobOptions): Promise<Inputs> {
+  return options.input.length > 0 ? matchFiles(options.input) : readJsonLines(process.stdin)
+}
+
+async function submitAndWrite(
+  cluster: Cluster,
+  task: string,
+  inputs: Inputs,
+  output: LineWriter,
+  options: RunJobOptions,
+): Promise<void> {
+  const { maxAttempts, signal } = options
+  const startedMs = performance.now()
+  const job = await cluster.submit(task, inputs, { maxAttempts, signal })
+  let failed: number
+  try {
+    failed = await writeOutcomes(job, inputs, output, options)
+  } finally {
+    // Its results are written, or nobody will read them: an interrupted run, a full disk, a reader that has enough.
+    await job.remove()
+  }
+  const seconds = (performance.now() - startedMs) / 1000
+  const rate = Math.round(job.taskCount / seconds).toLocaleString('en')
+  const failures = failed === 0 ? '' : `, ${failed} of them failed`
+  say(`${count(job.taskCount, 'task')} in ${seconds.toFixed(1)} s${failures} (${rate} a second)`)
+  if (failed > 0) throw new Exit(ExitCode.failure)
+}
+
+/** Writes every outcome as a line, failures to standard error; resolves to how many failed. */
+async function writeOutcomes(
+  job: Job<unknown>,
+  inputs: Inputs,
+  output: LineWriter,
+  { unordered = false, envelope = false, signal }: RunJobOptions,
+): Promise<number> {
+  const progress = await showProgress(job.taskCount)
+  let done = 0
+  let failed = 0
+  try {
+    for await (const outcome of job.outcomes({ ordered: !unordered, signal })) {
+      signal.throwIfAborted()
+      const { index } = outcome
+      if (outcome.status === 'succeeded') {
+        const { value, attempt, workerId: worker } = outcome
+        await output.write(JSON.stringify(envelope ? { index, value, attempt, worker } : value))
+      } else {
+        failed++
+        const error =
+          outcome.status === 'failed' ? outcome.error : { name: 'Error', message: 'the job was cancelled' }
+        const where =
+          outcome.status === 'failed' ? { attempt: outcome.attempt, worker: outcome.workerId } : {}
+        const { name, message } = error
+        if (envelope) await output.write(JSON.stringify({ index, error: { name, message }, ...where }))
+        const input = Array.isArray(inputs) ? ` (${String(inputs[index])})` : ''
+        const attempts = outcome.status === 'failed' ? ` after ${count(outcome.attempt, 'attempt')}` : ''
+        progress.interrupt(`task ${index}${input} failed${attempts}: ${name}: ${message}`)
+      }
+      progress.update(++done, failed)
+    }
+    signal.throwIfAborted()
+    await output.end()
+  } finally {
+    progress.stop()
+  }
+  return failed
+}
