@@ -97,7 +97,8 @@ export const getDataCall: Call<PathWatchRequest, GetDataResponse, GetDataRespons
   operation: getData,
   repeatable: true,
   watch: 'data',
-  result: response => response,
+  // A copy: what was read is a view of a chunk of many replies, and a small value must not keep all of it in memory.
+  result: ({ data, stat }) => ({ data: data === null ? null : Buffer.from(data), stat }),
 }
 
 export const getChildrenCall: Call<PathWatchRequest, GetChildren2Response, GetChildren2Response> = {

@@ -1,0 +1,142 @@
+/**
+ * Clients side by side: requests a second, CPU per request and latency, for each operation and window (requests in
+ * flight), on one session. Against a stub that answers at once, or with `--connect` against a server.
+ */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { NodeExistsError, ZooKeeper } from '@conclave/client'
+import { BENCH_PATH, PEERS, type Driver, type Peer } from './peers.ts'
+
+const OPERATIONS = ['getData', 'exists', 'setData', 'createAndDelete'] as const
+type OperationName = (typeof OPERATIONS)[number]
+
+/** How many requests one call of an operation makes. */
+const REQUESTS_PER_CALL: Record<OperationName, number> = {
+  getData: 1,
+  exists: 1,
+  setData: 1,
+  createAndDelete: 2,
+}
+
+interface Figures {
+  readonly perSecond: number
+  readonly cpuMicroseconds: number
+  readonly p50Ms: number
+  readonly p99Ms: number
+}
+
+const { values: args } = parseArgs({
+  options: {
+    connect: { type: 'string' },
+    operations: { type: 'string', default: OPERATIONS.join() },
+    windows: { type: 'string', default: '1,64,256' },
+    seconds: { type: 'string', default: '2' },
+    bytes: { type: 'string', default: '1024' },
+    peers: { type: 'string', default: PEERS.map(peer => peer.name.split(' ')[0]).join() },
+    help: { type: 'boolean' },
+  },
+})
+
+if (args.help === true) {
+  process.stdout.write(
+    'node bench/dist/client/main.js [--connect HOST:PORT] [--operations getData,exists] [--windows 1,64,256]\n' +
+      '  [--seconds 2] [--bytes 1024] [--peers conclave,zookeeper,node-zookeeper-client]\n' +
+      'Peers that are not installed are left out: npm --prefix bench/client/peers install\n',
+  )
+  process.exit(0)
+}
+
+async function startStub(dataBytes: number): Promise<{ connectString: string; stop(): void }> {
+  const script = fileURLToPath(new URL('stub-server.js', import.meta.url))
+  const child = spawn(process.execPath, [script, String(dataBytes)], { stdio: ['pipe', 'pipe', 'inherit'] })
+  const [port] = (await once(createInterface(child.stdout), 'line')) as [string]
+  return { connectString: `127.0.0.1:${port}`, stop: () => child.stdin.end() }
+}
+
+async function prepare(connectString: string, data: Buffer): Promise<void> {
+  await using zk = await ZooKeeper.connect(connectString)
+  await zk.create(BENCH_PATH, data).catch((error: unknown) => {
+    if (!(error instanceof NodeExistsError)) throw error
+  })
+}
+
+async function run(
+  driver: Driver,
+  operation: OperationName,
+  window: number,
+  forMs: number,
+): Promise<Figures> {
+  const latencies: number[] = []
+  const startMs = performance.now()
+  const endMs = startMs + forMs
+  const cpu = process.cpuUsage()
+  const worker = async (sampled: boolean): Promise<number> => {
+    let calls = 0
+    for (let nowMs = startMs; nowMs < endMs; calls++) {
+      // One of the window's workers takes the times of all it does; the others look at the clock now and then.
+      await driver[operation]()
+      if (!sampled && calls % 32 !== 0) continue
+      const thenMs = performance.now()
+      if (sampled) latencies.push(thenMs - nowMs)
+      nowMs = thenMs
+    }
+    return calls
+  }
+  const calls = await Promise.all(Array.from({ length: window }, (_, i) => worker(i === 0)))
+  const seconds = (performance.now() - startMs) / 1000
+  const { user, system } = process.cpuUsage(cpu)
+  const requests = calls.reduce((sum, each) => sum + each, 0) * REQUESTS_PER_CALL[operation]
+  latencies.sort((a, b) => a - b)
+  return {
+    perSecond: requests / seconds,
+    cpuMicroseconds: (user + system) / requests,
+    p50Ms: latencies[Math.floor(latencies.length * 0.5)] ?? NaN,
+    p99Ms: latencies[Math.floor(latencies.length * 0.99)] ?? NaN,
+  }
+}
+
+function line(cells: readonly string[]): string {
+  const widths = [24, 16, 7, 12, 9, 9, 9]
+  return (
+    cells.map((cell, i) => (i < 2 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!))).join(' ') + '\n'
+  )
+}
+
+async function measure(peer: Peer, connectString: string, data: Buffer): Promise<void> {
+  const driver = await peer.connect(connectString, data)
+  if (driver === undefined) return
+  const forMs = Number(args.seconds) * 1000
+  for (const operation of OPERATIONS.filter(name => args.operations.split(',').includes(name))) {
+    await run(driver, operation, 64, Math.min(500, forMs))
+    for (const window of args.windows.split(',').map(Number)) {
+      const figures = await run(driver, operation, window, forMs)
+      process.stdout.write(
+        line([
+          peer.name,
+          operation,
+          String(window),
+          Math.round(figures.perSecond).toLocaleString('en'),
+          figures.cpuMicroseconds.toFixed(2),
+          figures.p50Ms.toFixed(3),
+          figures.p99Ms.toFixed(3),
+        ]),
+      )
+    }
+  }
+  await driver.close()
+}
+
+const data = Buffer.alloc(Number(args.bytes), 'x')
+const stub = args.connect === undefined ? await startStub(data.length) : undefined
+const connectString = args.connect ?? stub!.connectString
+await prepare(connectString, data)
+process.stdout.write(line(['client', 'operation', 'window', 'requests/s', 'CPU us', 'p50 ms', 'p99 ms']))
+for (const peer of PEERS.filter(({ name }) => args.peers.split(',').includes(name.split(' ')[0]!))) {
+  await measure(peer, connectString, data)
+}
+stub?.stop()
+// The C binding keeps threads that would hold the process.
+process.exit(0)
