@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process'
 import { closeSync, mkdirSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { connect } from 'node:net'
-import { join, resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { dirname, join, resolve } from 'node:path'
 import type { HostProvider } from '@conclave/client'
 import { codeOf, ConclaveError, nodeClock, sleep, UsageError, type Endpoint } from '@conclave/core'
 
@@ -158,7 +158,10 @@ export class EmbeddedEngine implements HostProvider {
     const sizeBefore = statSync(logPath, { throwIfNoEntry: false })?.size ?? 0
     const isFull = sizeBefore > MAX_LOG_BYTES
     const log = openSync(logPath, isFull ? 'w' : 'a')
-    const program = fileURLToPath(new URL('../dist/bin.js', import.meta.resolve('@conclave/server')))
+    const program = join(
+      dirname(createRequire(import.meta.url).resolve('@conclave/server')),
+      '../dist/bin.js',
+    )
     const args = ['--data-dir', this.folder, '--port', String(port), '--idle-exit-ms', String(IDLE_EXIT_MS)]
     // Detached: it outlives this process, and a Ctrl-C on this terminal is not for it.
     const child = spawn(process.execPath, [program, ...args], {

@@ -4,6 +4,7 @@ import { Agent } from '@conclave/cluster'
 import { ConclaveError, UsageError, type Logger } from '@conclave/core'
 import { resolveTarget } from './connect.ts'
 import { EmbeddedEngine } from './embedded-engine.ts'
+import { builtModule } from './built-module.ts'
 import type { NodeArguments } from './node-main.ts'
 import { threadImportsFor } from './task-modules.ts'
 
@@ -70,7 +71,7 @@ export async function startLocalCluster(options: LocalClusterOptions): Promise<L
     connect: target,
     cluster,
     nodes,
-    program: fileURLToPath(new URL('./node-main.js', import.meta.url)),
+    program: fileURLToPath(builtModule('node-main')),
     args: [JSON.stringify(nodeArguments)],
     ...(options.sessionTimeoutMs === undefined ? {} : { sessionTimeoutMs: options.sessionTimeoutMs }),
     ...(options.logger === undefined ? {} : { logger: options.logger }),

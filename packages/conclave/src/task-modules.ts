@@ -3,6 +3,7 @@ import { basename } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { Worker } from 'node:worker_threads'
 import { UsageError } from '@conclave/core'
+import { builtModule } from './built-module.ts'
 import type { ModuleExports } from './module-exports.ts'
 
 const MODULE_ENDING = /\.[cm]?[jt]sx?$/
@@ -43,7 +44,7 @@ export function taskNameOf(text: string): string {
  */
 export function threadImportsFor(modules: readonly URL[]): string[] {
   const hasTypeScript = modules.some(module => /\.[cm]?tsx?$/.test(module.pathname))
-  return hasTypeScript ? [new URL('./typescript-loader.js', import.meta.url).href] : []
+  return hasTypeScript ? [builtModule('typescript-loader').href] : []
 }
 
 /**
@@ -61,7 +62,7 @@ export async function checkTaskExists(module: URL, functionName: string): Promis
 
 function moduleExports(module: URL): Promise<ModuleExports> {
   return new Promise((resolve, reject) => {
-    const worker = new Worker(new URL('./module-exports.js', import.meta.url), {
+    const worker = new Worker(builtModule('module-exports'), {
       workerData: { module: module.href, imports: threadImportsFor([module]) },
       // What the module prints is for people; standard output is for results.
       stdout: true,
