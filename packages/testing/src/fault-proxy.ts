@@ -185,7 +185,11 @@ class Link {
 
   reset(): void {
     for (const direction of BOTH) this.#pipes[direction].stop()
-    for (const socket of this.#sockets) socket.resetAndDestroy()
+    for (const socket of this.#sockets) {
+      // Node.js leaks the handle of a socket that is reset after it was ended.
+      if (socket.writableEnded) socket.destroy()
+      else socket.resetAndDestroy()
+    }
     this.#onGone()
   }
 }
