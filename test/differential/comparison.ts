@@ -1,3 +1,4 @@
+import { mayBeHidden } from './random-operations.ts'
 import type { CallResult, RawEvent, RawSession } from '@conclave/testing'
 
 /** Lists that are sets on the server. */
@@ -27,7 +28,7 @@ function ownerName(owner: bigint, sessions: readonly RawSession[]): string {
   return owner === 0n ? 'nobody' : at === -1 ? `unknown ${owner}` : `session ${at}`
 }
 
-/** The events of a session in the order of their arrival; those of one transaction are sorted. */
+/** The events of a session, by the reply that they came after; of znodes that everybody may read. */
 export function comparableEvents(events: readonly RawEvent[]): string[] {
   return events
     .map(({ type, state, path, afterReplies }) => `${afterReplies} ${type} ${state} ${path}`)

@@ -48,19 +48,17 @@ const ODD_PATHS = [
 ]
 const DATA: readonly (Buffer | null)[] = [null, Buffer.alloc(0), Buffer.from('x'), Buffer.alloc(300, 'y')]
 const OPEN: readonly Acl[] = ops.OPEN_ACL
-const ACLS: readonly (readonly Acl[])[] = [
+/** What everybody may read, or no server takes. */
+const READABLE_ACLS: readonly (readonly Acl[])[] = [
   OPEN,
   OPEN,
   OPEN,
   OPEN,
   ops.READ_ACL,
-  ops.CREATOR_ALL_ACL,
   [],
   [{ perms: 31, scheme: 'unknown', id: 'x' }],
   [{ perms: 31, scheme: 'digest', id: 'nocolon' }],
-  [{ perms: 31, scheme: 'digest', id: 'user:digest' }],
   [{ perms: 31, scheme: 'ip', id: '127.0.0.0/8' }],
-  [{ perms: 31, scheme: 'ip', id: '10.0.0.1' }],
   [{ perms: 31, scheme: 'ip', id: 'nowhere' }],
   [{ perms: 31, scheme: 'world', id: 'nobody' }],
   [OPEN[0]!, OPEN[0]!],
@@ -69,6 +67,19 @@ const ACLS: readonly (readonly Acl[])[] = [
     { perms: 30, scheme: 'ip', id: '127.0.0.1' },
   ],
 ]
+
+/** What hides a znode from some or all. */
+const HIDING_ACLS: readonly (readonly Acl[])[] = [
+  OPEN,
+  ops.CREATOR_ALL_ACL,
+  [{ perms: 31, scheme: 'digest', id: 'user:digest' }],
+  [{ perms: 31, scheme: 'ip', id: '10.0.0.1' }],
+]
+
+/** Only znodes with such names are ever hidden: servers before 3.8.4 send their events to who may not read them. */
+export function mayBeHidden(path: string): boolean {
+  return /\/c[^/]*$/.test(path)
+}
 
 const ONE_SHOT_WATCHES: ReadonlySet<object> = new Set([ops.removeWatches, ops.setWatches])
 
@@ -116,16 +127,26 @@ export class RandomOperations {
     return path
   }
 
+  #acl(path: string): readonly Acl[] {
+    return this.#random.pick(mayBeHidden(path) ? [...HIDING_ACLS, ...READABLE_ACLS] : READABLE_ACLS)
+  }
+
+  #setAcl(): ops.SetAclRequest {
+    const path = this.#path()
+    return { path, acl: this.#acl(path), version: this.#version() }
+  }
+
   #version(): number {
     return this.#random.pick([-1, -1, -1, -1, 0, 1, 2])
   }
 
   #create(): ops.CreateRequest {
     const random = this.#random
+    const path = this.#path()
     return {
-      path: this.#path(),
+      path,
       data: random.pick(DATA),
-      acl: random.pick(ACLS),
+      acl: this.#acl(path),
       flags: random.pick([0, 0, 0, 0, 1, 1, 2, 3, 4, 5, 7, -1]),
     }
   }
@@ -182,7 +203,7 @@ export class RandomOperations {
     () => [ops.getChildren, this.#watched()],
     () => [ops.getChildren2, this.#watched()],
     () => [ops.getAcl, { path: this.#path() }],
-    () => [ops.setAcl, { path: this.#path(), acl: this.#random.pick(ACLS), version: this.#version() }],
+    () => [ops.setAcl, this.#setAcl()],
     () => [ops.sync, { path: this.#path() }],
     () => [ops.ping, undefined],
     () => [ops.multi, { ops: Array.from({ length: this.#random.below(5) }, () => this.#part()) }],

@@ -10,6 +10,7 @@ export {
 } from './process/test-process.ts'
 export { killAtExit, removeAtExit } from './process/reaper.ts'
 export * from './temporary-folder.ts'
+export * from './wire/raw-session.ts'
 export * from './zookeeper/apache-ensemble.ts'
 export * from './zookeeper/apache-zookeeper.ts'
 export * from './zookeeper/find-zookeeper.ts'

@@ -17,7 +17,7 @@ import { isAllowed, resolveAcl } from '../state/access.ts'
 import { MAX_TTL_MS, ownerKind, writeStat } from '../state/znode.ts'
 import type { WriteOperation, WriteScope } from './write-operation.ts'
 
-type CreateOpCode =
+export type CreateOpCode =
   typeof OpCode.create | typeof OpCode.create2 | typeof OpCode.createContainer | typeof OpCode.createTtl
 
 /** Checks a creation, in the order of Apache's `PrepRequestProcessor.pRequest2TxnCreate`. */

@@ -1,7 +1,11 @@
 import {
+  createModeFromFlags,
   ErrorCode,
+  hasTtl,
   MultiRequest,
   OpCode,
+  ProtocolError,
+  type CreateRequest,
   type JuteReader,
   type JuteWriter,
   type MultiOp,
@@ -11,7 +15,7 @@ import type { DataTree } from '../state/data-tree.ts'
 import { PendingChanges } from '../state/pending-changes.ts'
 import { CONTAINER_OWNER, ttlOwner, writeStat } from '../state/znode.ts'
 import { prepareCheck } from './check.ts'
-import { prepareCreate } from './create.ts'
+import { prepareCreate, type CreateOpCode } from './create.ts'
 import { prepareDelete } from './delete.ts'
 import type { ReadOperation, ReadScope } from './read-operation.ts'
 import { readable } from './read-znode.ts'
@@ -50,9 +54,9 @@ function preparePart(scope: WriteScope, op: MultiOp): Txn | number {
     case 'create':
     case 'create2':
     case 'createContainer':
-      return prepareCreate(scope, OpCode[op.op], op)
+      return prepareCreate(scope, createType(op), op)
     case 'createTtl':
-      return prepareCreate(scope, OpCode.createTtl, op, op.ttlMs)
+      return prepareCreate(scope, createType(op), op, op.ttlMs)
     case 'delete':
       return prepareDelete(scope, op)
     case 'setData':
@@ -63,6 +67,15 @@ function preparePart(scope: WriteScope, op: MultiOp): Txn | number {
     case 'getChildren':
       return ErrorCode.marshallingError
   }
+}
+
+/** Inside a multi the flags have a say in which kind of creation it is, too. (Apache's `MultiOperationRecord`) */
+function createType(op: Extract<MultiOp, CreateRequest>): CreateOpCode {
+  const mode = createModeFromFlags(op.flags)
+  if (mode === undefined || hasTtl(mode) !== (op.op === 'createTtl')) {
+    throw new ProtocolError(`flags ${op.flags} do not go with ${op.op}`)
+  }
+  return mode === 'container' ? OpCode.createContainer : OpCode[op.op]
 }
 
 /** Lets the parts that follow see what this one does. */
@@ -90,9 +103,14 @@ function writeResultHeader(writer: JuteWriter, type: number, done: boolean, erro
   writer.int32(errorCode)
 }
 
+/** Results with a path and a stat all say create2: clients know no other. */
+function resultType({ type }: Txn): number {
+  return type === OpCode.createContainer || type === OpCode.createTtl ? OpCode.create2 : type
+}
+
 /** Writes the result of one part, which has just been applied. */
 export function writeMultiResult(writer: JuteWriter, tree: DataTree, part: Txn): void {
-  writeResultHeader(writer, part.type, false, part.type === OpCode.error ? part.errorCode : 0)
+  writeResultHeader(writer, resultType(part), false, part.type === OpCode.error ? part.errorCode : 0)
   switch (part.type) {
     case OpCode.create:
       return writer.string(part.path)

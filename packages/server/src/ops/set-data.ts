@@ -7,7 +7,9 @@ import type { WriteOperation, WriteScope } from './write-operation.ts'
 export function prepareSetData(scope: WriteScope, request: SetDataRequest): Txn | number {
   const { path, data, version } = request
   const znode = scope.view.get(path)
-  if (znode === undefined) return pathProblem(path) === undefined ? ErrorCode.noNode : ErrorCode.badArguments
+  if (znode === undefined || path === '') {
+    return pathProblem(path) === undefined ? ErrorCode.noNode : ErrorCode.badArguments
+  }
   if (!isAllowed(znode.acl.acl, Permission.write, scope.identities)) return ErrorCode.noAuth
   if (version !== -1 && version !== znode.version) return ErrorCode.badVersion
   return { type: OpCode.setData, path, data, version: nextVersion(znode.version) }

@@ -78,9 +78,8 @@ export const setWatches2: BodylessOperation = (scope, reader) => {
 
 /** Leaves each watch again, or tells at once of what it would have told since `relativeZxid`. */
 function setOneShotWatches({ tree, watcher }: ReadScope, request: SetWatchesRequest): void {
-  const tell = (type: number, path: string): void => {
-    watcher.onWatchEvent(type, path, NO_ZXID, tree.get(path)?.acl.acl ?? [])
-  }
+  // As in Apache's server, whoever had the watch before is told, readable or not.
+  const tell = (type: number, path: string): void => watcher.onWatchEvent(type, path, NO_ZXID, [])
   for (const path of request.dataWatches) {
     const znode = tree.get(path)
     if (znode === undefined) tell(EventType.nodeDeleted, path)

@@ -43,8 +43,9 @@ export class DataTree {
     this.setAcl('/zookeeper/config', READ_ACL, -1)
   }
 
+  /** The root has the empty path, too. */
   get(path: string): Znode | undefined {
-    return this.znodes.get(path)
+    return this.znodes.get(path === '' ? '/' : path)
   }
 
   static isReserved(path: string): boolean {
