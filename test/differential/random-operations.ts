@@ -161,7 +161,7 @@ export class RandomOperations {
       case 0:
         return { op: 'create', ...this.#create(), flags: random.below(5) }
       case 1:
-        return { op: 'create2', ...this.#create(), flags: random.below(4) }
+        return { op: 'create', ...this.#create(), flags: random.below(4) }
       case 2:
         return { op: 'createContainer', ...this.#create(), flags: 4 }
       case 3:
@@ -192,7 +192,11 @@ export class RandomOperations {
     () => [ops.createContainer, { ...this.#create(), flags: this.#random.pick([4, 4, 0, 1]) }],
     () => [
       ops.createTtl,
-      { ...this.#create(), flags: this.#random.pick([5, 6, 0]), ttlMs: this.#random.pick([1e6, 1e7, 0, -1]) },
+      {
+        ...this.#create(),
+        flags: this.#random.pick([5, 6, 0]),
+        ttlMs: this.#random.pick([1e6, 1e7, 0, 2 ** 40]),
+      },
     ],
     () => [ops.deleteNode, { path: this.#path(), version: this.#version() }],
     () => [ops.deleteNode, { path: this.#path(), version: this.#version() }],

@@ -30,6 +30,8 @@ export function prepareCreate(
   const mode = createModeFromFlags(request.flags)
   if (mode === undefined) return ErrorCode.badArguments
   if (hasTtl(mode) ? ttlMs <= 0 || ttlMs > MAX_TTL_MS : ttlMs >= 0) return ErrorCode.badArguments
+  // Apache's server takes these two apart, and dies of it.
+  if (type === OpCode.createTtl && !hasTtl(mode)) return ErrorCode.badArguments
   if (!request.path.includes('/') || request.path.includes('\0')) return ErrorCode.badArguments
   const acl = resolveAcl(request.acl, scope.identities)
   if (acl === ErrorCode.invalidAcl) return acl
