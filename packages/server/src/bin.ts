@@ -5,7 +5,7 @@ import { EmbeddedServer } from './embedded-server.ts'
 import type { ServerOptions } from './server-options.ts'
 
 const USAGE =
-  'usage: bin.js --data-dir DIR [--host H] [--port P] [--tick-time-ms N] [--idle-exit-ms N] [--verbose]'
+  'usage: bin.js --data-dir DIR [--host H] [--port P] [--tick-time-ms N] [--idle-exit-ms N] [--snap-count N] [--verbose]'
 
 function readOptions(args: string[]): ServerOptions {
   const { values } = parseArgs({
@@ -16,6 +16,7 @@ function readOptions(args: string[]): ServerOptions {
       port: { type: 'string' },
       'tick-time-ms': { type: 'string' },
       'idle-exit-ms': { type: 'string' },
+      'snap-count': { type: 'string' },
       verbose: { type: 'boolean' },
     },
   })
@@ -24,12 +25,14 @@ function readOptions(args: string[]): ServerOptions {
   const port = number(values, 'port')
   const tickTimeMs = number(values, 'tick-time-ms')
   const idleExitMs = number(values, 'idle-exit-ms')
+  const snapCount = number(values, 'snap-count')
   return {
     dataDir,
     ...(values.host !== undefined && { host: values.host }),
     ...(port !== undefined && { port }),
     ...(tickTimeMs !== undefined && { tickTimeMs }),
     ...(idleExitMs !== undefined && { idleExitMs }),
+    ...(snapCount !== undefined && { snapCount }),
     logger: consoleLogger(values.verbose === true ? 'info' : 'warn'),
   }
 }

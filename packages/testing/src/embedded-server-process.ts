@@ -11,6 +11,8 @@ export interface EmbeddedServerProcessOptions {
   readonly port?: number
   /** Default 2,000. */
   readonly tickTimeMs?: number
+  /** Transactions from one snapshot to the next. Default 100,000. */
+  readonly snapCount?: number
 }
 
 /** The embedded server as a process of its own, to be killed and started again on its data. */
@@ -74,6 +76,7 @@ export class EmbeddedServerProcess implements AsyncDisposable {
     const { host, port } = this.#endpoint
     const args = ['--data-dir', this.dataDir, '--host', host, '--port', String(port)]
     if (this.#options.tickTimeMs !== undefined) args.push('--tick-time-ms', String(this.#options.tickTimeMs))
+    if (this.#options.snapCount !== undefined) args.push('--snap-count', String(this.#options.snapCount))
     this.#process = new TestProcess(process.execPath, [serverProgram(), ...args], {
       name: 'the embedded server',
     })

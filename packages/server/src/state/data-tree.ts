@@ -188,6 +188,8 @@ export class DataTree {
 
   /** How many znodes there are below a path. */
   countBelow(path: string): number {
+    // Apache's server counts what begins with the path and a slash, so here the root itself.
+    if (path === '') return this.znodes.size
     if (path === '/') return this.znodes.size - 1
     let count = 0
     const pending = [path]

@@ -26,6 +26,7 @@ export async function readSnapshot(disk: Disk, file: ZxidFile, state: ServerStat
     if (magic !== SNAPSHOT_MAGIC) throw new ProtocolError('it does not begin with ZKSN')
     if (version !== FILE_VERSION) throw new ProtocolError(`version ${version} is not known`)
     const end = findSeal(bytes)
+    state.tree.clear()
     readSessions(reader, state)
     readAcls(reader, state)
     readZnodes(reader, state)
@@ -77,7 +78,6 @@ function readAcls(reader: JuteReader, state: ServerState): void {
 
 function readZnodes(reader: JuteReader, state: ServerState): void {
   const { tree } = state
-  tree.clear()
   for (let path = reader.string(); path !== '/'; path = reader.string()) {
     const data = reader.bytes()
     const acl = tree.acls.acquireId(reader.safeInt64())

@@ -1,0 +1,123 @@
+import { execFile } from 'node:child_process'
+import { cp, readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import type { Endpoint } from '@conclave/core'
+import { childPath, exists, getAcl, getChildren, getData } from '@conclave/protocol'
+import {
+  ApacheZooKeeper,
+  EmbeddedServerProcess,
+  findZooKeeper,
+  fourLetterWord,
+  RawSession,
+  temporaryFolder,
+} from '@conclave/testing'
+import { expect, test } from 'vitest'
+import { RandomOperations } from './differential/random-operations.ts'
+
+const run = promisify(execFile)
+const OPERATIONS = 1_500
+const SESSIONS = 3
+
+interface Server extends AsyncDisposable {
+  readonly endpoint: Endpoint
+  readonly dataDir: string
+  kill(): Promise<void>
+  restart(): Promise<void>
+}
+
+/** Writes of every kind from several sessions, which stay open. */
+async function fill(server: Server, seed: number): Promise<RawSession[]> {
+  const sessions: RawSession[] = []
+  for (let i = 0; i < SESSIONS; i++) {
+    sessions.push(await RawSession.connect(server.endpoint, { timeoutMs: 40_000 }))
+  }
+  const operations = new RandomOperations(seed, SESSIONS)
+  for (let i = 0; i < OPERATIONS; i++) {
+    const { session, operation, request } = operations.next()
+    await sessions[session]!.call(operation, request)
+  }
+  return sessions
+}
+
+/** Everything that can be read: data, stats, access lists, or why not. */
+async function dump(server: Server): Promise<string[]> {
+  await using session = await RawSession.connect(server.endpoint)
+  const lines: string[] = []
+  const visit = async (path: string): Promise<void> => {
+    const data = await session.call(getData, { path, watch: false })
+    const stat = await session.call(exists, { path, watch: false })
+    const acl = await session.call(getAcl, { path })
+    const facts = [data.errorCode, data.response?.data, stat.response?.stat, acl.errorCode, acl.response?.acl]
+    lines.push(
+      `${path} ${JSON.stringify(facts, (_, value: unknown) => (typeof value === 'bigint' ? `${value}n` : value))}`,
+    )
+    const names = (await session.call(getChildren, { path, watch: false })).response?.children ?? []
+    for (const name of [...names].sort()) await visit(childPath(path, name))
+  }
+  await visit('/')
+  return lines
+}
+
+/** Kills a server after many writes, and starts the other engine on a copy of what is in its folder then. */
+async function compareAfterMove(
+  from: Server,
+  seed: number,
+  startOn: (dataDir: string) => Promise<Server>,
+): Promise<void> {
+  const sessions = await fill(from, seed)
+  await from.kill()
+  await using folder = temporaryFolder()
+  const copy = join(folder.path, 'data')
+  await cp(join(from.dataDir, 'version-2'), join(copy, 'version-2'), { recursive: true })
+  await using to = await startOn(copy)
+  await from.restart()
+  const before = await dump(from)
+  expect(before.length).toBeGreaterThan(20)
+  expect(await dump(to)).toEqual(before)
+  for (const { granted } of sessions) {
+    const { sessionId, password } = granted
+    await using moved = await RawSession.connect(to.endpoint, { sessionId, password, timeoutMs: 40_000 })
+    expect(moved.sessionId).toBe(sessionId)
+  }
+}
+
+test('storage - Apache ZooKeeper serves what the embedded server wrote', async () => {
+  await using embedded = await EmbeddedServerProcess.start()
+  await compareAfterMove(embedded, 21, async dataDir => {
+    const apache = await ApacheZooKeeper.start({ dataDir })
+    expect(await fourLetterWord(apache.endpoint, 'mntr')).toMatch(/^zk_digest_mismatches_count\t0$/m)
+    return apache
+  })
+})
+
+test('storage - the embedded server serves what Apache ZooKeeper wrote', async () => {
+  await using apache = await ApacheZooKeeper.start()
+  await compareAfterMove(apache, 22, dataDir => EmbeddedServerProcess.start({ dataDir }))
+})
+
+test('storage - Apache ZooKeeper serves a snapshot of the embedded server that was taken under load', async () => {
+  await using embedded = await EmbeddedServerProcess.start({ snapCount: 200 })
+  await compareAfterMove(embedded, 23, async dataDir => {
+    const snapshots = (await readdir(join(dataDir, 'version-2'))).filter(name => name.startsWith('snapshot.'))
+    expect(snapshots.length).toBeGreaterThan(1)
+    return ApacheZooKeeper.start({ dataDir })
+  })
+})
+
+test("storage - Apache's tools read every file of the embedded server", async () => {
+  await using embedded = await EmbeddedServerProcess.start({ snapCount: 200 })
+  await fill(embedded, 24)
+  await embedded.stop()
+  const { java, classPath } = findZooKeeper()!
+  const folder = join(embedded.dataDir, 'version-2')
+  const server = 'org.apache.zookeeper.server'
+  for (const name of await readdir(folder)) {
+    const tool = name.startsWith('log.')
+      ? `${server}.persistence.TxnLogToolkit`
+      : `${server}.SnapshotFormatter`
+    const { stdout } = await run(java, ['-cp', classPath, tool, join(folder, name)], { maxBuffer: 64 << 20 })
+    expect(stdout).not.toMatch(/CRC|corrupt/i)
+    expect(stdout).toMatch(name.startsWith('log.') ? /EOF reached after \d+ txns/ : /ZNode Details/)
+  }
+})
