@@ -88,6 +88,8 @@ export function toMultiResults({ results }: MultiResponse, chroot: Chroot): Mult
 function toMultiResult(result: WireResult, chroot: Chroot): MultiResult {
   switch (result.op) {
     case 'create':
+    // How containers and znodes with a time to live are answered.
+    case 'create2':
     case 'createContainer':
     case 'createTtl':
       return { op: 'create', path: chroot.strip(result.path) }
