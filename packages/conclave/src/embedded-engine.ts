@@ -1,5 +1,14 @@
 import { spawn } from 'node:child_process'
-import { closeSync, mkdirSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { createRequire } from 'node:module'
 import { connect } from 'node:net'
 import { dirname, join, resolve } from 'node:path'
@@ -117,12 +126,20 @@ export class EmbeddedEngine implements HostProvider {
     return false
   }
 
+  /** Nothing is written to a folder that is somebody else's: the server would refuse it anyway. */
   #makeFolder(): void {
+    let names: string[]
     try {
       mkdirSync(this.folder, { recursive: true })
+      names = readdirSync(this.folder)
     } catch (error) {
       throw this.#unusable(error)
     }
+    const stranger = names.find(name => !name.startsWith('conclave-server.'))
+    if (stranger === undefined || names.includes('version-2')) return
+    throw new UsageError(
+      `${this.folder} is not the data folder of a server (it holds ${stranger}): name an empty or a new one`,
+    )
   }
 
   #unusable(error: unknown): ConclaveError {

@@ -18,8 +18,9 @@ export function interruptSignal(): AbortSignal {
 
 function onSignal(): void {
   if (interrupted.signal.aborted) process.exit(ExitCode.interrupted)
-  if (process.stderr.isTTY) process.stderr.write('\nEnding in order; Ctrl-C again ends at once.\n')
+  // First: it takes a progress bar off the screen.
   interrupted.abort()
+  if (process.stderr.isTTY) process.stderr.write('\nEnding in order; Ctrl-C again ends at once.\n')
 }
 
 /** Whether the user asked for the end: then a failure that follows is none. */

@@ -19,7 +19,12 @@ export function count(number: number, noun: string): string {
 }
 
 /** Errors of this code mean that the command was wrong, not that something went wrong. */
-const USAGE_CODES = new Set(['USAGE', 'TASK_MODULE', 'JOB_INPUT'])
+const USAGE_CODES = new Set(['USAGE', 'TASK_MODULE', 'JOB_INPUT', 'DATA_FOLDER'])
+
+/** What to do about errors of the packages below, which cannot know of the command line. */
+const HINTS: Readonly<Record<string, string>> = {
+  CONNECTION_LOSS: 'check that the servers run and that --connect names them',
+}
 
 /** Says what went wrong in one sentence, with stacks and causes if `verbose`, and returns the exit code. */
 export function report(error: unknown, verbose: boolean): number {
@@ -28,7 +33,8 @@ export function report(error: unknown, verbose: boolean): number {
   if (isInterrupted()) return ExitCode.interrupted
   // A reader that has enough (`| head`) is no failure.
   if (codeOf(error) === 'EPIPE') return ExitCode.ok
-  say(`conclave: ${describe(error, verbose)}`)
+  const hint = HINTS[codeOf(error) ?? '']
+  say(`conclave: ${describe(error, verbose)}${hint === undefined ? '' : `: ${hint}`}`)
   if (verbose) {
     for (let cause = causeOf(error); cause !== undefined; cause = causeOf(cause)) {
       say(`because: ${describe(cause, verbose)}`)

@@ -124,6 +124,7 @@ async function writeOutcomes(
   { unordered = false, envelope = false, signal }: RunJobOptions,
 ): Promise<number> {
   const progress = await showProgress(job.taskCount)
+  signal.addEventListener('abort', () => progress.stop(), { once: true })
   let done = 0
   let failed = 0
   try {

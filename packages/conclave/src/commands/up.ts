@@ -45,7 +45,7 @@ async function up(options: UpOptions, command: Command): Promise<void> {
   const { startLocalCluster } = await import('../local-cluster.ts')
   const { connectCluster } = await import('../connect.ts')
   await using local = await startLocalCluster({ ...options, tasks, ...verboseLogger(command), signal })
-  tellOfNodes(local.agent)
+  tellOfNodes(local.agent, signal)
   await using cluster = await connectCluster({ connect: local.connect, cluster: options.cluster, signal })
   void tellOfLeaders(cluster, signal)
   say(`Cluster ${options.cluster} runs on ${local.connect}. Ctrl-C ends it. Look at it with`)
@@ -53,7 +53,7 @@ async function up(options: UpOptions, command: Command): Promise<void> {
   await aborted(signal)
 }
 
-function tellOfNodes(agent: Agent): void {
+function tellOfNodes(agent: Agent, interrupted: AbortSignal): void {
   const told = new Set<number | undefined>()
   const tell = ({ state, pid, nodeId, restarts }: AgentNode): void => {
     if (state !== 'up' || told.has(pid)) return
@@ -63,6 +63,7 @@ function tellOfNodes(agent: Agent): void {
   agent.nodes().forEach(tell)
   agent.on('node', tell)
   agent.on('exited', ({ pid, code, signal }) => {
+    if (interrupted.aborted) return
     say(
       `The node with pid ${pid} ${signal === null ? `ended with exit code ${code}` : `was killed (${signal})`}`,
     )
