@@ -13,8 +13,8 @@ export interface InputFile {
 const MAX_FILE_BYTES = 4_000_000
 
 /** Enough work that handing it out costs nothing beside it, and little enough to spread evenly. */
-const MAX_BATCH_BYTES = 128_000
-const MAX_BATCH_FILES = 100
+const MAX_BATCH_BYTES = 1_000_000
+const MAX_BATCH_FILES = 200
 
 /** Every file below `folder`, sorted by path, without hidden files and folders and without following links. */
 export async function collectFiles(folder: string): Promise<InputFile[]> {

@@ -23,20 +23,27 @@ export async function* followResults(
   signal?: AbortSignal,
 ): AsyncGenerator<ParsedResult[], JobRecord> {
   const job = new WatchedJob(zk, layout.job(jobId), jobId)
+  // Whoever had to wait for a segment will have to wait for the next, and need not try to read it before that.
+  let hasWaited = false
+  let isExpected = true
   for (let number = 0; ;) {
     signal?.throwIfAborted()
     const path = layout.resultSegment(jobId, number)
     const change = deferred()
     // The record is read first: a job that is over has all of its segments.
     const record = await job.read(change)
-    const data = await readSegment(zk, path, isOver(record.state) ? undefined : change)
+    const data = await readSegment(zk, path, isExpected, isOver(record.state) ? undefined : change)
     if (data !== undefined) {
       number++
+      isExpected = !hasWaited
+      hasWaited = false
       yield splitLines(data).map(line => parseResult(line, path))
     } else if (isOver(record.state)) {
       return record
     } else {
       await orAborted(change.promise, signal)
+      hasWaited = true
+      isExpected = true
     }
   }
 }
@@ -45,14 +52,17 @@ export async function* followResults(
 async function readSegment(
   zk: ZooKeeper,
   path: string,
+  isExpected: boolean,
   change: Deferred<void> | undefined,
 ): Promise<Buffer | null | undefined> {
-  try {
-    return (await zk.getData(path)).data
-  } catch (error) {
-    if (!(error instanceof NoNodeError)) throw error
+  if (isExpected || change === undefined) {
+    try {
+      return (await zk.getData(path)).data
+    } catch (error) {
+      if (!(error instanceof NoNodeError)) throw error
+    }
+    if (change === undefined) return undefined
   }
-  if (change === undefined) return undefined
   const stat = await zk.exists(path, { watch: () => change.resolve() })
   return stat === null ? undefined : (await zk.getData(path)).data
 }
