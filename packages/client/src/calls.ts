@@ -32,6 +32,8 @@ import type { WatchKind } from './watch-registry.ts'
 
 /** How the client makes use of one operation of the protocol. */
 export interface Call<Request = unknown, Response = unknown, Result = unknown> {
+  /** The method of the client, for errors. */
+  readonly name: string
   readonly operation: Operation<Request, Response>
   /** Sending it twice does no more than sending it once: after a lost connection it is simply sent again. */
   readonly repeatable: boolean
@@ -46,18 +48,21 @@ export interface Call<Request = unknown, Response = unknown, Result = unknown> {
 const nothing = (): void => {}
 
 export const createCall: Call<CreateRequest, Create2Response, Create2Response> = {
+  name: 'create',
   operation: create2,
   repeatable: false,
   result: withoutChroot,
 }
 
 export const createContainerCall: Call<CreateRequest, Create2Response, Create2Response> = {
+  name: 'create',
   operation: createContainer,
   repeatable: false,
   result: withoutChroot,
 }
 
 export const createTtlCall: Call<CreateTtlRequest, Create2Response, Create2Response> = {
+  name: 'create',
   operation: createTtl,
   repeatable: false,
   result: withoutChroot,
@@ -68,24 +73,28 @@ function withoutChroot({ path, stat }: Create2Response, chroot: Chroot): Create2
 }
 
 export const deleteCall: Call<PathVersionRequest, void, void> = {
+  name: 'delete',
   operation: deleteNode,
   repeatable: false,
   result: nothing,
 }
 
 export const setDataCall: Call<SetDataRequest, StatResponse, Stat> = {
+  name: 'setData',
   operation: setData,
   repeatable: false,
   result: response => response.stat,
 }
 
 export const multiCall: Call<MultiRequest, MultiResponse, MultiResult[]> = {
+  name: 'multi',
   operation: multi,
   repeatable: false,
   result: toMultiResults,
 }
 
 export const existsCall: Call<PathWatchRequest, StatResponse, Stat | null> = {
+  name: 'exists',
   operation: exists,
   repeatable: true,
   watch: 'data',
@@ -94,6 +103,7 @@ export const existsCall: Call<PathWatchRequest, StatResponse, Stat | null> = {
 }
 
 export const getDataCall: Call<PathWatchRequest, GetDataResponse, GetDataResponse> = {
+  name: 'getData',
   operation: getData,
   repeatable: true,
   watch: 'data',
@@ -102,6 +112,7 @@ export const getDataCall: Call<PathWatchRequest, GetDataResponse, GetDataRespons
 }
 
 export const getChildrenCall: Call<PathWatchRequest, GetChildren2Response, GetChildren2Response> = {
+  name: 'getChildren',
   operation: getChildren2,
   repeatable: true,
   watch: 'child',
@@ -109,6 +120,7 @@ export const getChildrenCall: Call<PathWatchRequest, GetChildren2Response, GetCh
 }
 
 export const syncCall: Call<PathRecord, PathRecord, void> = {
+  name: 'sync',
   operation: sync,
   repeatable: true,
   result: nothing,
@@ -116,6 +128,7 @@ export const syncCall: Call<PathRecord, PathRecord, void> = {
 
 /** Repeated until a server has answered, or does not know the session any more, which comes to the same. */
 export const closeSessionCall: Call<void, void, void> = {
+  name: 'close',
   operation: closeSession,
   repeatable: true,
   result: nothing,

@@ -213,7 +213,7 @@ export class SessionMachine implements Machine<SessionEvent, SessionEffect> {
 
   #onGreeted(event: Extract<SessionEvent, { type: 'greeted' }>, nowMs: number): void {
     if (this.#phase.name !== 'greeting') return
-    if (event.timeoutMs <= 0) return this.#onExpired(nowMs)
+    if (event.timeoutMs <= 0) return this.#onRefused(nowMs)
     const { sessionId, sessionPassword, readOnly } = event
     if (readOnly && !this.#options.allowReadOnly) {
       this.#lastFailure = new Error('the server only reads: it is cut off from its ensemble')
@@ -230,10 +230,14 @@ export class SessionMachine implements Machine<SessionEvent, SessionEffect> {
     this.#effects.push({ type: 'establish' })
   }
 
-  /** A server said that it does not know the session. */
-  #onExpired(nowMs: number): void {
-    const sessionId = this.#credentials?.sessionId ?? 0n
+  /** A server said that it does not know the session; or, where none was asked for, that it gives no new one. */
+  #onRefused(nowMs: number): void {
     this.#hangUp()
+    if (this.#credentials === undefined) {
+      this.#lastFailure = new Error('the server gave no session')
+      return this.#dialNext(nowMs)
+    }
+    const { sessionId } = this.#credentials
     this.#credentials = undefined
     this.#effects.push({ type: 'abandon', reason: 'expired' })
     this.#announce({ state: 'lost', reason: 'expired', sessionId })
@@ -253,7 +257,8 @@ export class SessionMachine implements Machine<SessionEvent, SessionEffect> {
     const { name } = this.#phase
     this.#attempt++
     this.#lastFailure = cause
-    if (name !== 'established') return this.#dialNext(nowMs)
+    if (name === 'dialing' || name === 'greeting') return this.#dialNext(nowMs)
+    if (name !== 'established') return
     this.#patienceEndsMs = activity.answeredMs + this.#session!.negotiatedTimeoutMs
     this.#announce({ state: 'suspended', reason, cause })
     this.#effects.push({ type: 'interrupt', cause })

@@ -137,9 +137,7 @@ export class Session {
       const { path, signal } = options
       const problem = path === undefined ? undefined : pathProblem(path, options.sequential)
       if (problem !== undefined) {
-        return reject(
-          new BadArgumentsError({ operation: call.operation.name, path, cause: new Error(problem) }),
-        )
+        return reject(new BadArgumentsError({ operation: call.name, path, cause: new Error(problem) }))
       }
       const pending = new PendingRequest(call as Call, request, path, options.watcher)
       pending.resolve = resolve as (value: unknown) => void
@@ -399,7 +397,7 @@ const ENDINGS = {
 }
 
 function contextOf(pending: PendingRequest): ErrorContext {
-  return { operation: pending.call.operation.name, path: pending.path }
+  return { operation: pending.call.name, path: pending.path }
 }
 
 function wasSent(pending: PendingRequest): boolean {

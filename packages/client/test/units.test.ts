@@ -1,0 +1,183 @@
+import { describe, expect, test } from 'vitest'
+import { ConclaveError, nodePlatform, UsageError } from '@conclave/core'
+import { ErrorCode, EventType, JuteWriter, setWatches } from '@conclave/protocol'
+import { parseConnectString, StaticHostProvider, ZooKeeper, type ConnectOptions } from '@conclave/client'
+import { Chroot } from '../src/chroot.ts'
+import { errorFromCode } from '../src/server-errors.ts'
+import { WatchRegistry } from '../src/watch-registry.ts'
+
+describe('connect string', () => {
+  test.each([
+    ['zk1', [['zk1', 2181]], '/'],
+    [
+      'zk1:1,zk2:2/app/x',
+      [
+        ['zk1', 1],
+        ['zk2', 2],
+      ],
+      '/app/x',
+    ],
+    [
+      ' zk1:1 , zk2 ',
+      [
+        ['zk1', 1],
+        ['zk2', 2181],
+      ],
+      '/',
+    ],
+    [
+      '[::1]:5,[fe80::1],::1',
+      [
+        ['::1', 5],
+        ['fe80::1', 2181],
+        ['::1', 2181],
+      ],
+      '/',
+    ],
+  ])('parse - %j', (text, servers, chroot) => {
+    expect(parseConnectString(text)).toEqual({
+      endpoints: servers.map(([host, port]) => ({ host, port })),
+      chroot,
+    })
+  })
+
+  test.each(['', ',', '/app', 'zk1:', 'zk1:x', 'zk1:0', 'zk1:65536', '[::1:5'])(
+    'parse - %j is refused',
+    text => {
+      expect(() => parseConnectString(text)).toThrow(UsageError)
+    },
+  )
+})
+
+describe('host provider', () => {
+  const resolve = (
+    lookup: (host: string) => Promise<readonly string[]>,
+  ): Promise<readonly { host: string }[]> =>
+    new StaticHostProvider(
+      [
+        { host: 'a', port: 1 },
+        { host: 'b', port: 2 },
+      ],
+      { network: { lookup }, random: nodePlatform.random },
+    ).resolve()
+
+  test('names - one that cannot be looked up leaves the others', async () => {
+    const found = await resolve(host =>
+      host === 'a' ? Promise.reject(new Error('no a')) : Promise.resolve(['1', '2']),
+    )
+    expect(new Set(found.map(({ host }) => host))).toEqual(new Set(['1', '2']))
+  })
+
+  test('names - when none can be looked up, that is the error', async () => {
+    await expect(resolve(host => Promise.reject(new Error(`no ${host}`)))).rejects.toThrow('no a')
+  })
+
+  test('order - it is shuffled', async () => {
+    const orders = new Set<string>()
+    for (let i = 0; i < 200; i++)
+      orders.add((await resolve(host => Promise.resolve([host]))).map(({ host }) => host).join())
+    expect(orders).toEqual(new Set(['a,b', 'b,a']))
+  })
+})
+
+describe('chroot', () => {
+  test.each([
+    ['/', '/a', '/a'],
+    ['/', '/', '/'],
+    ['/app', '/a/b', '/app/a/b'],
+    ['/app', '/', '/app'],
+  ])('paths - below %s, %s is %s on the wire and back again', (root, path, wire) => {
+    const chroot = new Chroot(root)
+    expect(chroot.prepend(path)).toBe(wire)
+    expect(chroot.strip(wire)).toBe(path)
+  })
+
+  test('paths - a malformed chroot is refused', () => expect(() => new Chroot('app')).toThrow(UsageError))
+})
+
+describe('options', () => {
+  test('unknown - one is refused, and so is a duration that is none', async () => {
+    await expect(ZooKeeper.connect('zk1', { timeout: 5 } as ConnectOptions)).rejects.toThrow(
+      'unknown option timeout',
+    )
+    await expect(ZooKeeper.connect('zk1', { sessionTimeoutMs: 0 })).rejects.toThrow(
+      'sessionTimeoutMs must be',
+    )
+    await expect(ZooKeeper.connect('zk1', { connectTimeoutMs: NaN })).rejects.toThrow(UsageError)
+  })
+})
+
+describe('errors', () => {
+  test('server errors - each code of the protocol but the success has a class of its own', () => {
+    const names = Object.entries(ErrorCode).filter(([name]) => name !== 'ok' && name !== 'invalidCallback')
+    const made = names
+      .filter(([name]) => name !== 'unknownSession')
+      .map(([, code]) => errorFromCode(code, { operation: 'getData', path: '/a' }))
+    expect(new Set(made.map(({ constructor }) => constructor)).size).toBe(made.length)
+    expect(new Set(made.map(({ code }) => code)).size).toBe(made.length)
+    for (const error of made) {
+      expect(error).toBeInstanceOf(ConclaveError)
+      expect(error.name).toBe(error.constructor.name)
+      expect(error.message).toMatch(/^getData \/a: ./)
+      expect([error.operation, error.path]).toEqual(['getData', '/a'])
+    }
+  })
+
+  test('server errors - only a time-out leaves the outcome open', () => {
+    const unknown = Object.values(ErrorCode).filter(code => errorFromCode(code, {}).outcome === 'unknown')
+    expect(unknown.sort((a, b) => a - b)).toEqual([ErrorCode.requestTimeout, ErrorCode.operationTimeout])
+  })
+
+  test('server errors - a code that nobody knows is an error too', () => {
+    expect(errorFromCode(-999, {})).toMatchObject({ code: 'UNKNOWN_SERVER_ERROR', errorCode: -999 })
+  })
+})
+
+describe('watch registry', () => {
+  const nothing = (): void => {}
+
+  test('events - each takes from the lists that the server took from', () => {
+    const kinds = ['data', 'exist', 'child'] as const
+    const left = (type: number): string[] => {
+      const registry = new WatchRegistry()
+      for (const kind of kinds) registry.add(kind, '/a', nothing)
+      registry.take(type, '/a')
+      return [...registry.toSetWatches(0n)].flatMap(request => [
+        ...request.dataWatches.map(() => 'data'),
+        ...request.existWatches.map(() => 'exist'),
+        ...request.childWatches.map(() => 'child'),
+      ])
+    }
+    expect(left(EventType.nodeCreated)).toEqual(['child'])
+    expect(left(EventType.nodeDataChanged)).toEqual(['child'])
+    expect(left(EventType.nodeChildrenChanged)).toEqual(['data', 'exist'])
+    expect(left(EventType.nodeDeleted)).toEqual([])
+    expect(left(EventType.dataWatchRemoved)).toEqual(['data', 'exist', 'child'])
+  })
+
+  test('watchers - the same one counts once for a path, whatever it watches there', () => {
+    const registry = new WatchRegistry()
+    registry.add('data', '/a', nothing)
+    registry.add('data', '/a', nothing)
+    registry.add('child', '/a', nothing)
+    expect(registry.size).toBe(2)
+    expect(registry.take(EventType.nodeDeleted, '/a').watchers).toEqual([nothing])
+    expect(registry.size).toBe(0)
+  })
+
+  test('setWatches - many watches go in frames far below the limit, and none is left out', () => {
+    const registry = new WatchRegistry()
+    const paths = Array.from({ length: 20_000 }, (_, i) => `/some/longer/path/ünder/${i}`)
+    for (const path of paths) registry.add('child', path, nothing)
+    const requests = [...registry.toSetWatches(7n)]
+    expect(requests.length).toBeGreaterThan(4)
+    for (const request of requests) {
+      const writer = new JuteWriter()
+      setWatches.request.write(writer, request)
+      expect(writer.length).toBeLessThan(200_000)
+      expect(request.relativeZxid).toBe(7n)
+    }
+    expect(requests.flatMap(({ childWatches }) => childWatches)).toEqual(paths)
+    expect([...new WatchRegistry().toSetWatches(7n)]).toEqual([])
+  })
+})
