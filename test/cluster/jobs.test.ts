@@ -289,12 +289,19 @@ describeEachEngine('cluster', engine => {
       expect((await cluster.status()).workers.length).toBe(2)
     })
 
+    it('a port that is taken - is named with what to do', async () => {
+      const { port } = nodes[0]!.endpoint
+      const joining = joinCluster({ connect: engine.server.connectString, cluster: 'jobs', port })
+      await expect(joining).rejects.toThrow(`cannot listen on 127.0.0.1:${port}: the port is in use`)
+    })
+
     it.each([
       { slots: 0 },
       { port: 70_000 },
       { nodeId: 'a/b' },
       { cluster: 'a/b' },
       { cluster: '' },
+      { host: '0.0.0.0' },
       { unknown: 1 },
     ])('%j - is refused before anything is begun', async wrong => {
       await expect(joinCluster({ connect: engine.server.connectString, ...wrong })).rejects.toThrow(

@@ -1,3 +1,5 @@
+import { codeOf, ConclaveError, messageOf } from './errors.ts'
+
 /** A host name or address, and a TCP port. */
 export interface Endpoint {
   readonly host: string
@@ -7,6 +9,21 @@ export interface Endpoint {
 /** `host:port`, with brackets around an IPv6 address. */
 export function formatEndpoint({ host, port }: Endpoint): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+}
+
+/** Nothing can listen at that address: its port is taken, or not permitted, or the address is not this host's. */
+export class ListenError extends ConclaveError {
+  override readonly name = 'ListenError'
+  constructor(endpoint: Endpoint, cause: unknown) {
+    const reason = LISTEN_REASONS[codeOf(cause) ?? ''] ?? messageOf(cause)
+    super(`cannot listen on ${formatEndpoint(endpoint)}: ${reason}`, { code: 'LISTEN', cause })
+  }
+}
+
+const LISTEN_REASONS: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'the port is in use; choose another, or 0 for any that is free',
+  EACCES: 'this user may not use the port; choose one above 1023',
+  EADDRNOTAVAIL: 'this host does not have that address',
 }
 
 /** What the owner of a connection is told. Each method may be called until `onClose`, which is called once. */
@@ -48,7 +65,7 @@ export interface Listener {
 export interface Network {
   /** Begins to connect. Failure is told by `onClose`, as is the end of an established connection. */
   connect(endpoint: Endpoint): Connection
-  /** Resolves when connections are accepted; rejects (`EADDRINUSE`, `EACCES`) when they never will be. */
+  /** Resolves when connections are accepted; rejects with `ListenError` when they never will be. */
   listen(endpoint: Endpoint, onConnection: (connection: Connection) => void): Promise<Listener>
   /** Every address of a name; the address itself for an address. */
   lookup(host: string): Promise<readonly string[]>

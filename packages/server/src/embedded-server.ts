@@ -1,6 +1,4 @@
 import {
-  codeOf,
-  ConclaveError,
   deferred,
   formatEndpoint,
   Lifecycle,
@@ -26,19 +24,6 @@ import { TxnLog } from './storage/txn-log.ts'
 
 /** At most so many unused znodes are removed at a time. (Apache's `znode.container.maxPerMinute`) */
 const MAX_REMOVED_PER_CHECK = 10_000
-
-/** The port cannot be listened on. */
-export class ListenError extends ConclaveError {
-  override readonly name = 'ListenError'
-  constructor(endpoint: Endpoint, cause: unknown) {
-    const where = formatEndpoint(endpoint)
-    const why =
-      codeOf(cause) === 'EADDRINUSE'
-        ? 'the port is in use; choose another'
-        : (codeOf(cause) ?? 'unknown error')
-    super(`cannot listen on ${where}: ${why}`, { code: 'LISTEN', cause })
-  }
-}
 
 /**
  * A standalone ZooKeeper server on a data folder, inside this process.
@@ -113,13 +98,9 @@ export class EmbeddedServer {
         onSessionsConnected: count => hooks.server?.onSessionsConnected(count),
       })
       const endpoint = { host: settings.host, port: settings.port }
-      try {
-        listener = await platform.network.listen(endpoint, connection =>
-          pipeline.add(new ClientConnection(connection, pipeline)),
-        )
-      } catch (error) {
-        throw new ListenError(endpoint, error)
-      }
+      listener = await platform.network.listen(endpoint, connection =>
+        pipeline.add(new ClientConnection(connection, pipeline)),
+      )
       const parts = { platform, logger, folder, lock, commit, log, snapshots, pipeline, listener }
       const server = new EmbeddedServer(parts, options.idleExitMs)
       hooks.server = server

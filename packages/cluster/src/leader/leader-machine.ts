@@ -113,6 +113,8 @@ const RECORDED = 3
 
 interface GatheredResult {
   readonly line: string
+  /** Of the line in a segment, with its end. */
+  readonly bytes: number
   readonly index: number
   readonly end: TaskEnd
   readonly workerId: string
@@ -418,8 +420,9 @@ export class LeaderMachine implements Machine<LeaderEvent, LeaderEffect> {
     work.lost.delete(result.index)
     work[result.end]++
     const line = encodeResult(result)
-    work.gathered.push({ line, index: result.index, end: result.end, workerId: result.workerId })
-    work.gatheredBytes += Buffer.byteLength(line) + 1
+    const bytes = Buffer.byteLength(line) + 1
+    work.gathered.push({ line, bytes, index: result.index, end: result.end, workerId: result.workerId })
+    work.gatheredBytes += bytes
   }
 
   /** Group commit without a timer: while one write is in flight, the next gathers. */
@@ -431,7 +434,7 @@ export class LeaderMachine implements Machine<LeaderEvent, LeaderEffect> {
     for (const work of this.#jobs) {
       if (room <= 0 && writes.length > 0) break
       const entries = this.#cutSegment(work, room, writes.length === 0)
-      room -= entries.reduce((sum, { line }) => sum + line.length, 0)
+      room -= entries.reduce((sum, { bytes }) => sum + bytes, 0)
       const recordedAfter = work.recordedCount + entries.length
       const ended = work.cancelled || recordedAfter === work.job.inputs.length
       if (entries.length === 0 && !ended) continue
@@ -445,23 +448,15 @@ export class LeaderMachine implements Machine<LeaderEvent, LeaderEffect> {
 
   /** As many gathered results as fit; at least one where `first`, however large it is. */
   #cutSegment(work: JobWork, room: number, first: boolean): GatheredResult[] {
-    if (work.gatheredBytes <= room) {
-      const all = work.gathered
-      work.resultBytes += work.gatheredBytes
-      work.gathered = []
-      work.gatheredBytes = 0
-      return all
-    }
     let count = 0
-    let bytes = 0
-    for (const { line } of work.gathered) {
-      const more = Buffer.byteLength(line) + 1
-      if (bytes + more > room && !(first && count === 0)) break
-      bytes += more
+    let cutBytes = 0
+    for (const { bytes } of work.gathered) {
+      if (cutBytes + bytes > room && !(first && count === 0)) break
+      cutBytes += bytes
       count++
     }
-    work.resultBytes += bytes
-    work.gatheredBytes -= bytes
+    work.resultBytes += cutBytes
+    work.gatheredBytes -= cutBytes
     return work.gathered.splice(0, count)
   }
 

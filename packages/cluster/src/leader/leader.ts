@@ -2,7 +2,7 @@ import { withFields, type Endpoint, type Logger, type Platform, type Timer } fro
 import { NoNodeError, type ZooKeeper } from '@conclave/client'
 import type { ServiceInstance } from '@conclave/discovery'
 import type { Lease } from '@conclave/recipes'
-import { isOver, type JobRecord } from '../jobs/job-record.ts'
+import { decodeJobRecord, isOver, type JobRecord } from '../jobs/job-record.ts'
 import { loadJob } from '../jobs/job-loading.ts'
 import { DeposedError, ResultWriter } from '../jobs/result-writer.ts'
 import { CorruptSegmentError } from '../jobs/segment.ts'
@@ -161,13 +161,14 @@ export class Leader {
   #watchSubmitter(jobId: string): void {
     const { zk, layout } = this.#options
     const check = async (): Promise<void> => {
+      if (this.#closed) return
       const watch = (): void => void check()
       try {
         const submitter = await zk.exists(layout.submitter(jobId), { watch })
         if (submitter !== null || this.#closed) return
-        const job = await zk.getData(layout.job(jobId))
+        const { data } = await zk.getData(layout.job(jobId))
         // With the last inputs the submitter's znode goes too: the record says which of the two it was.
-        if (JSON.parse(String(job.data)).state === 'uploading') this.#remove(jobId)
+        if (decodeJobRecord(data, layout.job(jobId)).state === 'uploading') this.#remove(jobId)
       } catch (error) {
         if (!(error instanceof NoNodeError)) this.#fail(error)
       }

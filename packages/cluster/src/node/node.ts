@@ -109,7 +109,7 @@ class MemberNode implements ClusterNode {
   }
 
   get endpoint(): Endpoint {
-    return this.#worker!.endpoint
+    return { host: this.#options.advertisedHost, port: this.#worker!.endpoint.port }
   }
 
   get tasks(): readonly string[] {
@@ -195,7 +195,7 @@ class MemberNode implements ClusterNode {
 
   async #register(): Promise<void> {
     const { slots, nodeId } = this.#options
-    const { endpoint, tasks } = this.#worker!
+    const { tasks, endpoint } = this
     const payload: WorkerPayload = { slots, tasks, pid: process.pid }
     this.#registration = await this.#registry!.register({
       serviceName: WORKERS_SERVICE,

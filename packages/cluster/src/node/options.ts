@@ -33,8 +33,10 @@ export interface JoinOptions extends ConnectionOptions {
   readonly nodeId?: string
   /** How many tasks run at one time, each in a thread. Default one per core. */
   readonly slots?: number
-  /** Where leaders connect. Default `127.0.0.1`: nodes on other hosts need an address that they can reach. */
+  /** The address to listen on for leaders. Default `127.0.0.1`: nodes on other hosts need one that they can reach. */
   readonly host?: string
+  /** The address that leaders are told to connect to. Default `host`; needed where that means every address. */
+  readonly advertisedHost?: string
   /** Default 0: any that is free. */
   readonly port?: number
 }
@@ -55,11 +57,21 @@ export interface ResolvedJoin extends ResolvedConnection {
   readonly nodeId: string
   readonly slots: number
   readonly host: string
+  readonly advertisedHost: string
   readonly port: number
 }
 
 const CONNECTION_OPTIONS = ['connect', 'cluster', 'sessionTimeoutMs', 'auth', 'logger', 'platform', 'signal']
-const JOIN_OPTIONS = [...CONNECTION_OPTIONS, 'tasks', 'threadImports', 'nodeId', 'slots', 'host', 'port']
+const JOIN_OPTIONS = [
+  ...CONNECTION_OPTIONS,
+  'tasks',
+  'threadImports',
+  'nodeId',
+  'slots',
+  'host',
+  'advertisedHost',
+  'port',
+]
 
 /** Throws `UsageError` for an unknown option and for a value that can never work. */
 export function resolveConnection(options: ConnectionOptions): ResolvedConnection {
@@ -72,6 +84,7 @@ export function resolveJoin(options: JoinOptions): ResolvedJoin {
   rejectUnknown(options, JOIN_OPTIONS)
   const connection = withDefaults(options)
   const { tasks = [], threadImports = [], host = '127.0.0.1', port = 0 } = options
+  const { advertisedHost = host } = options
   const nodeId = options.nodeId ?? `node-${uuid(connection.platform.random).slice(0, 8)}`
   const slots = options.slots ?? availableParallelism()
   if (!Number.isInteger(slots) || slots < 1)
@@ -80,7 +93,12 @@ export function resolveJoin(options: JoinOptions): ResolvedJoin {
     throw new UsageError(`${port} is not a port (0 to 65535)`)
   if (nodeId === '' || pathProblem(`/${nodeId}`) !== undefined || nodeId.includes('/'))
     throw new UsageError(`'${nodeId}' cannot be the id of a node`)
-  return { ...connection, modules: [tasks].flat(), threadImports, nodeId, slots, host, port }
+  if (advertisedHost === '0.0.0.0' || advertisedHost === '::') {
+    throw new UsageError(
+      `nobody can connect to ${advertisedHost}; name this host's own address as advertisedHost`,
+    )
+  }
+  return { ...connection, modules: [tasks].flat(), threadImports, nodeId, slots, host, advertisedHost, port }
 }
 
 function withDefaults(options: ConnectionOptions): ResolvedConnection {

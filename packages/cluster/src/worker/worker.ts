@@ -1,4 +1,11 @@
-import { withFields, type Endpoint, type Listener, type Logger, type Platform } from '@conclave/core'
+import {
+  withFields,
+  type Connection,
+  type Endpoint,
+  type Listener,
+  type Logger,
+  type Platform,
+} from '@conclave/core'
 import { LinkError, MAX_BATCH_BYTES } from '../link/link.ts'
 import type { LeaderMessage } from '../link/messages.ts'
 import type { WorkerIntroduction } from '../link/leader-link.ts'
@@ -23,6 +30,9 @@ export interface WorkerOptions {
   readonly modules: readonly URL[]
   readonly imports: readonly string[]
 }
+
+/** The leader has one, its predecessor perhaps another for a moment; the rest is for strangers that prove nothing. */
+const MAX_LINKS = 64
 
 /**
  * A node's worker: it accepts the link of the present leader, runs what it is handed in task threads, and keeps each
@@ -59,7 +69,7 @@ export class Worker {
     )
   }
 
-  /** Loads the modules and listens. Throws `TaskModuleError`, and `EADDRINUSE` for a port that is taken. */
+  /** Loads the modules and listens. Throws `TaskModuleError` and `ListenError`. */
   async start(): Promise<void> {
     const { network } = this.#options.platform
     const [listener, tasks] = await Promise.allSettled([
@@ -90,8 +100,13 @@ export class Worker {
     await Promise.all([this.#listener?.close(), this.#pool.close()])
   }
 
-  #accept(connection: WorkerLinkConnection): void {
+  #accept(connection: Connection): void {
     const { platform, secret, workerId } = this.#options
+    if (this.#links.size >= MAX_LINKS) {
+      this.#logger.log('warn', 'a connection was refused: too many are open', { links: this.#links.size })
+      connection.start({ onData: () => {}, onClose: () => {} })
+      return connection.destroy()
+    }
     const link: WorkerLink = new WorkerLink(
       { clock: platform.clock, random: platform.random, connection, secret, workerId },
       {
@@ -186,8 +201,6 @@ export class Worker {
     }
   }
 }
-
-type WorkerLinkConnection = ConstructorParameters<typeof WorkerLink>[0]['connection']
 
 /** Cuts a list where `MAX_BATCH_BYTES` are reached, so that no frame is much larger. */
 export function* batchesOf<T>(items: readonly T[], bytesOf: (item: T) => number): Generator<readonly T[]> {

@@ -1,6 +1,13 @@
 import { lookup } from 'node:dns/promises'
 import { createServer, connect as connectSocket, isIP, type AddressInfo, type Socket } from 'node:net'
-import type { Connection, ConnectionHandler, Endpoint, Listener, Network } from '../network.ts'
+import {
+  ListenError,
+  type Connection,
+  type ConnectionHandler,
+  type Endpoint,
+  type Listener,
+  type Network,
+} from '../network.ts'
 
 class SocketConnection implements Connection {
   readonly #socket: Socket
@@ -58,9 +65,10 @@ export const nodeNetwork: Network = {
   listen({ host, port }, onConnection) {
     return new Promise<Listener>((resolve, reject) => {
       const server = createServer({ noDelay: true }, socket => onConnection(new SocketConnection(socket)))
-      server.once('error', reject)
+      const refuse = (error: Error): void => reject(new ListenError({ host, port }, error))
+      server.once('error', refuse)
       server.listen({ host, port, backlog: 4096 }, () => {
-        server.off('error', reject)
+        server.off('error', refuse)
         const address = server.address() as AddressInfo
         resolve({
           endpoint: { host: address.address, port: address.port },
