@@ -9,6 +9,7 @@ export {
   type TestProcessOptions,
 } from './process/test-process.ts'
 export { killAtExit, removeAtExit } from './process/reaper.ts'
+export * from './simulated/simulated-disk.ts'
 export * from './temporary-folder.ts'
 export * from './wire/raw-session.ts'
 export * from './zookeeper/apache-ensemble.ts'

@@ -1,4 +1,4 @@
-import { assert, type Logger } from '@conclave/core'
+import { assert, deferred, type Logger } from '@conclave/core'
 import { JuteWriter, type Txn, type TxnHeader } from '@conclave/protocol'
 import type { TreeDigest } from '../state/tree-digest.ts'
 import type { TxnLog } from '../storage/txn-log.ts'
@@ -30,7 +30,7 @@ export class GroupCommit {
   #appended = 0
   #durable = 0
   #scheduled = false
-  #running: Promise<void> | undefined
+  #running = false
   #failed = false
 
   constructor(log: TxnLog, events: GroupCommitEvents, logger: Logger) {
@@ -82,45 +82,58 @@ export class GroupCommit {
 
   /** Waits until the other connections that have something to say in this turn have said it, too. */
   #schedule(): void {
-    if (this.#scheduled || this.#running !== undefined) return
+    if (this.#scheduled || this.#running) return
     this.#scheduled = true
     setImmediate(() => {
       this.#scheduled = false
-      this.#running ??= this.#run().finally(() => {
-        this.#running = undefined
-      })
+      void this.#run()
     })
   }
 
+  /** Never rejects. */
   async #run(): Promise<void> {
-    while (this.#gathering.length > 0 && !this.#failed) {
-      const batch = this.#gathering
-      const upTo = this.#appended
-      const firstZxid = this.#firstZxid
-      this.#gathering = this.#spare
-      try {
-        const written = this.#log.write(batch.view(), firstZxid, this.#rollAfterNext)
-        this.#rollAfterNext = false
-        this.#batchStart = this.#log.nextOffset
-        await written
-      } catch (error) {
-        this.#failed = true
-        this.#logger.log('error', 'the transaction log cannot be written', { error })
-        this.#events.onFailure(error)
-        return
-      }
-      batch.reset()
-      this.#spare = batch
-      this.#durable = upTo
-      this.#events.onDurable()
+    this.#running = true
+    while (this.#gathering.length > 0 && !this.#failed) await this.#writeBatch()
+    // In the same turn as the last look at what gathered, so that nothing appended now is forgotten.
+    this.#running = false
+  }
+
+  async #writeBatch(): Promise<void> {
+    const batch = this.#gathering
+    const upTo = this.#appended
+    this.#gathering = this.#spare
+    this.#spare = batch
+    try {
+      const written = this.#log.write(batch.view(), this.#firstZxid, this.#rollAfterNext)
+      this.#rollAfterNext = false
+      this.#batchStart = this.#log.nextOffset
+      await written
+    } catch (error) {
+      this.#failed = true
+      this.#logger.log('error', 'the transaction log cannot be written', { error })
+      this.#settleDrains()
+      this.#events.onFailure(error)
+      return
     }
+    batch.reset()
+    this.#durable = upTo
+    this.#settleDrains()
+    this.#events.onDurable()
   }
 
   /** Resolves when everything appended so far is on disk, or never will be. */
-  async drain(): Promise<void> {
-    const upTo = this.#appended
-    while (this.#durable < upTo && !this.#failed) {
-      await (this.#running ?? new Promise<void>(resolve => setImmediate(resolve)))
-    }
+  drain(): Promise<void> {
+    if (this.#durable === this.#appended || this.#failed) return Promise.resolve()
+    const { promise, resolve } = deferred()
+    this.#drains.push({ upTo: this.#appended, resolve })
+    return promise
+  }
+  #drains: { readonly upTo: number; readonly resolve: () => void }[] = []
+
+  #settleDrains(): void {
+    if (this.#drains.length === 0) return
+    const isOver = ({ upTo }: { upTo: number }): boolean => upTo <= this.#durable || this.#failed
+    for (const { resolve } of this.#drains.filter(isOver)) resolve()
+    this.#drains = this.#drains.filter(drain => !isOver(drain))
   }
 }

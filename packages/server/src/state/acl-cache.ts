@@ -10,7 +10,7 @@ export interface AclEntry {
 }
 
 /** The number of the entry that the znodes have which every tree begins with. */
-const BUILT_IN_ID = -1
+export const BUILT_IN_ID = -1
 
 /** Interns access lists: a million znodes have a handful of them. Entries without a use are forgotten. */
 export class AclCache {
@@ -22,6 +22,11 @@ export class AclCache {
 
   get size(): number {
     return this.#byId.size
+  }
+
+  /** The highest number given so far. */
+  get lastId(): number {
+    return this.#lastId
   }
 
   /** The entry of an access list, with one use more. */

@@ -7,7 +7,7 @@ import { probeRecord, readRecord, RECORD_HEAD_BYTES, type TxnRecord } from './tx
 /** Bytes of a file header; records follow. */
 export const LOG_HEADER_BYTES = 16
 const WINDOW_BYTES = 1 << 20
-const ZEROS = Buffer.alloc(WINDOW_BYTES * 2)
+const ZEROS = Buffer.alloc(WINDOW_BYTES)
 
 /** How a log ended. */
 export interface LogEnd {
@@ -20,31 +20,30 @@ export interface LogEnd {
 /** Part of a file, in memory, that moves on with its reader. */
 class Window {
   readonly #file: DiskFile
+  readonly #sizeBytes: number
   buffer: Buffer = Buffer.alloc(0)
   /** Where the buffer begins in the file. */
   base = 0
-  #atEnd = false
 
-  constructor(file: DiskFile) {
+  constructor(file: DiskFile, sizeBytes: number) {
     this.#file = file
+    this.#sizeBytes = sizeBytes
   }
 
-  get end(): number {
-    return this.base + this.buffer.length
-  }
-
+  /** Whether the file ends where the buffer does. */
   get atEnd(): boolean {
-    return this.#atEnd
+    return this.base + this.buffer.length >= this.#sizeBytes
   }
 
   /** Lets the buffer begin at `offset`, and end at least one window later unless the file does. */
   async moveTo(offset: number): Promise<void> {
     const kept = this.buffer.subarray(Math.max(0, offset - this.base))
+    const from = offset + kept.length
+    const wanted = Math.max(0, Math.min(WINDOW_BYTES, this.#sizeBytes - from))
     // Fresh memory each time: records that were read before may still lie in the old one.
-    const next = Buffer.allocUnsafe(kept.length + WINDOW_BYTES)
+    const next = Buffer.allocUnsafe(kept.length + wanted)
     kept.copy(next)
-    const bytes = await this.#file.read(next.subarray(kept.length), offset + kept.length)
-    this.#atEnd = bytes < WINDOW_BYTES
+    const bytes = await this.#file.read(next.subarray(kept.length), from)
     this.buffer = next.subarray(0, kept.length + bytes)
     this.base = offset
   }
@@ -63,7 +62,7 @@ export async function readLog(
 ): Promise<LogEnd> {
   const handle = await disk.open(file.path, 'existing')
   try {
-    const window = new Window(handle)
+    const window = new Window(handle, await handle.sizeBytes())
     await window.moveTo(0)
     if (!(await checkHeader(window, file))) return { endOffset: 0, torn: window.buffer.length > 0 }
     const endOffset = await readRecords(window, file, onRecord)
@@ -118,7 +117,7 @@ async function isTorn(window: Window, file: ZxidFile, endOffset: number): Promis
   for (;;) {
     const { buffer, base } = window
     let next = base + buffer.length
-    if (!buffer.equals(ZEROS.subarray(0, buffer.length))) {
+    if (!isZero(buffer)) {
       torn = true
       for (let at = base === endOffset ? 1 : 0; at < buffer.length; at++) {
         const found = acknowledges(buffer, at, endOffset)
@@ -148,4 +147,12 @@ function acknowledges(buffer: Buffer, at: number, endOffset: number): boolean | 
   } catch {
     return false
   }
+}
+
+function isZero(buffer: Buffer): boolean {
+  for (let at = 0; at < buffer.length; at += WINDOW_BYTES) {
+    const part = buffer.subarray(at, at + WINDOW_BYTES)
+    if (!part.equals(ZEROS.subarray(0, part.length))) return false
+  }
+  return true
 }

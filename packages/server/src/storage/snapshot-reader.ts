@@ -7,6 +7,7 @@ import {
   FILE_VERSION,
   FileHeader,
   JuteReader,
+  parentPath,
   ProtocolError,
   readZxid,
   SNAPSHOT_MAGIC,
@@ -95,6 +96,8 @@ function readZnodes(reader: JuteReader, state: ServerState): void {
     znode.cversion = cversion
     znode.aversion = aversion
     znode.pzxid = readZxid(reader)
+    if (path !== '' && tree.get(parentPath(path)) === undefined)
+      throw new ProtocolError(`${path} has no parent`)
     tree.insert(path === '' ? '/' : path, znode)
   }
 }

@@ -8,6 +8,7 @@ import {
   SNAPSHOT_MAGIC,
   ZxidDigest,
 } from '@conclave/protocol'
+import { BUILT_IN_ID } from '../state/acl-cache.ts'
 import type { ServerState } from '../state/server-state.ts'
 import type { Znode } from '../state/znode.ts'
 import { adler32 } from './checksum.ts'
@@ -69,8 +70,12 @@ export async function writeSnapshot(
     await file.truncate(0)
     const out = new CheckedFile(file)
     writeHead(out.writer, state)
+    const lastAclId = state.tree.acls.lastId
     for (const [znodePath, znode] of state.tree.znodes) {
-      writeZnode(out.writer, znodePath, znode)
+      // What is newer than the snapshot comes last in the map, and is in the log.
+      if (znode.czxid > zxid) break
+      // An access list that the head does not have was given since, and will be again by the log.
+      writeZnode(out.writer, znodePath, znode, znode.acl.id > lastAclId ? BUILT_IN_ID : znode.acl.id)
       if (out.writer.length >= SLICE_BYTES) await out.flush()
     }
     out.writer.string('/')
@@ -105,10 +110,10 @@ function writeHead(writer: JuteWriter, state: ServerState): void {
 }
 
 /** Path, data, number of the access list, and the persisted stat. The root is the empty path: `/` marks the end. */
-function writeZnode(writer: JuteWriter, path: string, znode: Znode): void {
+function writeZnode(writer: JuteWriter, path: string, znode: Znode, aclId: number): void {
   writer.string(path === '/' ? '' : path)
   writer.bytes(znode.data)
-  writer.safeInt64(znode.acl.id)
+  writer.safeInt64(aclId)
   writer.safeInt64(znode.czxid)
   writer.safeInt64(znode.mzxid)
   writer.safeInt64(znode.ctimeMs)

@@ -4,7 +4,7 @@ import type { DataFolder } from './data-folder.ts'
 import { LOG_HEADER_BYTES } from './log-reader.ts'
 
 /** The file grows by this much at a time, so that most syncs need not record a new size. */
-const PREALLOCATED_BYTES = 16 << 20
+export const PREALLOCATED_BYTES = 16 << 20
 /** Up to this much is written without a thread's round trip. */
 const SYNC_WRITE_BYTES = 256 << 10
 
@@ -12,13 +12,15 @@ const SYNC_WRITE_BYTES = 256 << 10
 export class TxnLog {
   readonly #folder: DataFolder
   readonly #disk: Disk
+  readonly #preallocatedBytes: number
   #file: DiskFile | undefined
   /** Behind the last batch. */
   #offset = LOG_HEADER_BYTES
   #sizeBytes = 0
   #rolling = false
 
-  constructor(folder: DataFolder) {
+  constructor(folder: DataFolder, preallocatedBytes: number = PREALLOCATED_BYTES) {
+    this.#preallocatedBytes = preallocatedBytes
     this.#folder = folder
     this.#disk = folder.disk
   }
@@ -51,7 +53,8 @@ export class TxnLog {
     const file = this.#file
     const end = start + batch.length
     if (end + LOG_HEADER_BYTES > this.#sizeBytes) {
-      this.#sizeBytes = Math.ceil((end + LOG_HEADER_BYTES) / PREALLOCATED_BYTES) * PREALLOCATED_BYTES
+      this.#sizeBytes =
+        Math.ceil((end + LOG_HEADER_BYTES) / this.#preallocatedBytes) * this.#preallocatedBytes
       await file.truncate(this.#sizeBytes)
     }
     if (batch.length <= SYNC_WRITE_BYTES) file.writeSync(batch, start)
@@ -66,11 +69,11 @@ export class TxnLog {
     const header = new JuteWriter(LOG_HEADER_BYTES)
     FileHeader.write(header, { magic: LOG_MAGIC, version: FILE_VERSION, dbId: 0n })
     await file.truncate(0)
-    await file.truncate(PREALLOCATED_BYTES)
+    await file.truncate(this.#preallocatedBytes)
     await file.write(header.view(), 0)
     await file.sync()
     await this.#disk.syncFolder(this.#folder.versionPath)
-    this.#sizeBytes = PREALLOCATED_BYTES
+    this.#sizeBytes = this.#preallocatedBytes
     return file
   }
 

@@ -1,0 +1,104 @@
+import { silentLogger, type Random } from '@conclave/core'
+import { OpCode } from '@conclave/protocol'
+import { SimulatedDisk } from '@conclave/testing'
+import { expect, test } from 'vitest'
+import { DataFolder } from '../../src/storage/data-folder.ts'
+import { recover } from '../../src/storage/recovery.ts'
+import { purge } from '../../src/storage/retention.ts'
+import { describeState, ScriptedServer, TICK_MS } from '../support/scripted-server.ts'
+
+function seededRandom(seed: number): Random {
+  let state = seed
+  return {
+    float: () => {
+      state = (Math.imul(state, 1664525) + 1013904223) >>> 0
+      return state / 0x1_0000_0000
+    },
+    bytes: length => Buffer.alloc(length, 1),
+  }
+}
+
+/** The disk as it may be after a power failure, and what had been promised by then. */
+interface Crash {
+  readonly disk: SimulatedDisk
+  readonly acknowledgedZxid: number
+  readonly executedZxid: number
+  readonly operation: string
+}
+
+/** Runs a script, and keeps a crash of the disk before each of its operations. */
+async function crashes(seed: number): Promise<{ crashes: Crash[]; states: Map<number, string[]> }> {
+  const random = seededRandom(seed)
+  const server = await ScriptedServer.start()
+  const found: Crash[] = []
+  const states = new Map<number, string[]>([[0, describeState(server.state)]])
+  server.disk.onOperation = operation => {
+    const { acknowledgedZxid } = server
+    found.push({
+      disk: server.disk.crash(random),
+      acknowledgedZxid,
+      executedZxid: server.state.lastZxid,
+      operation,
+    })
+  }
+  for (let step = 0; step < 30; step++) {
+    for (let i = Math.floor(random.float() * 6); i >= 0; i--) {
+      server.create(`/znode-${step}-${i}`, 'x'.repeat(Math.floor(random.float() * 700)))
+      states.set(server.state.lastZxid, describeState(server.state))
+    }
+    if (step % 4 === 3) {
+      server.execute({ type: OpCode.delete, path: `/znode-${step - 1}-0` })
+      states.set(server.state.lastZxid, describeState(server.state))
+    }
+    if (step % 3 === 0) await server.commit.drain()
+    if (step % 7 === 6) {
+      server.commit.roll()
+      await server.snapshot()
+      await purge(server.folder, 2)
+    }
+  }
+  await server.commit.drain()
+  return { crashes: found, states }
+}
+
+test.each([1, 2, 3, 4, 5])(
+  'crash - at any moment, what was acknowledged is there and no transaction by halves (seed %i)',
+  async seed => {
+    const { crashes: found, states } = await crashes(seed)
+    expect(found.length).toBeGreaterThan(80)
+    for (const [i, { disk, acknowledgedZxid, executedZxid, operation }] of found.entries()) {
+      const about = `crash ${i}, before ${operation}`
+      const { state } = await recover(new DataFolder(disk, 'data'), TICK_MS, silentLogger)
+      expect(state.lastZxid, about).toBeGreaterThanOrEqual(acknowledgedZxid)
+      expect(state.lastZxid, about).toBeLessThanOrEqual(executedZxid)
+      expect(describeState(state), about).toEqual(states.get(state.lastZxid))
+    }
+  },
+)
+
+test('crash - a server that goes on after a crash can crash again', async () => {
+  const random = seededRandom(99)
+  let disk = new SimulatedDisk()
+  let acknowledged = 0
+  for (let life = 0; life < 12; life++) {
+    const server = await ScriptedServer.start(disk)
+    expect(server.state.lastZxid).toBeGreaterThanOrEqual(acknowledged)
+    for (let i = 0; i < 10; i++) server.create(`/life-${life}-${i}-${server.state.lastZxid}`)
+    await server.commit.drain()
+    for (let i = 0; i < 5; i++) server.create(`/unheard-${life}-${i}-${server.state.lastZxid}`)
+    acknowledged = server.acknowledgedZxid
+    disk = server.disk.crash(random)
+  }
+  expect(acknowledged).toBeGreaterThanOrEqual(120)
+})
+
+test('crash - a disk that fails acknowledges nothing more and is told', async () => {
+  const server = await ScriptedServer.start()
+  server.create('/before')
+  await server.commit.drain()
+  server.disk.failure = 'ENOSPC'
+  server.create('/after')
+  await server.commit.drain()
+  expect(server.acknowledgedZxid).toBe(1)
+  expect(server.failure).toMatchObject({ code: 'ENOSPC' })
+})
