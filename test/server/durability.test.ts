@@ -1,0 +1,98 @@
+import { ConnectionLossError, ZooKeeper } from '@conclave/client'
+import { EmbeddedServerProcess, eventually, leakGuard } from '@conclave/testing'
+import { expect, test } from 'vitest'
+
+const ROUNDS = 6
+const WRITERS = 3
+/** Requests that each writer keeps under way, so that a kill always hits some. */
+const PIPELINED = 16
+/** Small, so that kills also hit snapshots and new log files. */
+const SNAP_COUNT = 300
+
+/** Makes two znodes by one transaction, again and again, and notes what was acknowledged. */
+class Writer {
+  readonly #zk: ZooKeeper
+  readonly #name: string
+  readonly acknowledged: string[] = []
+  readonly attempted = new Set<string>()
+  readonly failures: unknown[] = []
+  #next = 0
+  #isStopped = false
+
+  constructor(zk: ZooKeeper, name: string) {
+    this.#zk = zk
+    this.#name = name
+  }
+
+  /** Goes on until `stop`; failures are noted, as all writes have that are under way when the server dies. */
+  async write(): Promise<void> {
+    this.#isStopped = false
+    await Promise.all(Array.from({ length: PIPELINED }, () => this.#writeInTurn()))
+  }
+
+  stop(): void {
+    this.#isStopped = true
+  }
+
+  async #writeInTurn(): Promise<void> {
+    while (!this.#isStopped) {
+      const name = `${this.#name}-${this.#next++}`
+      this.attempted.add(name)
+      try {
+        await this.#zk.multi([
+          { op: 'create', path: `/left/${name}`, data: name },
+          { op: 'create', path: `/right/${name}`, data: name },
+        ])
+        this.acknowledged.push(name)
+      } catch (error) {
+        this.failures.push(error)
+      }
+    }
+  }
+}
+
+test('durability - whatever was acknowledged is there after SIGKILL, whole, and nothing else', async () => {
+  const assertClean = leakGuard()
+  const server = await EmbeddedServerProcess.start({ snapCount: SNAP_COUNT })
+  const clients = await Promise.all(
+    Array.from({ length: WRITERS }, () =>
+      ZooKeeper.connect(server.connectString, { establishTimeoutMs: 30_000 }),
+    ),
+  )
+  const reader = clients[0]!
+  const sessions = clients.map(({ session }) => session.sessionId)
+  await reader.create('/left')
+  await reader.create('/right')
+  const writers = clients.map((zk, index) => new Writer(zk, `${index}`))
+  const acknowledged = (): string[] => writers.flatMap(writer => writer.acknowledged)
+  let lastZxid = 0n
+
+  for (let round = 1; round <= ROUNDS; round++) {
+    const writing = writers.map(writer => writer.write())
+    const goal = acknowledged().length + 200 + 37 * round
+    await eventually(() => acknowledged().length >= goal, { everyMs: 1, what: 'the writes of the round' })
+    await server.kill()
+    for (const writer of writers) writer.stop()
+    await server.restart()
+    await Promise.all(writing)
+
+    const left = (await reader.getChildren('/left')).children
+    const { children: right, stat } = await reader.getChildren('/right')
+    expect([...left].sort()).toEqual([...right].sort())
+    const present = new Set(left)
+    expect(acknowledged().filter(name => !present.has(name))).toEqual([])
+    expect(left.filter(name => !writers.some(writer => writer.attempted.has(name)))).toEqual([])
+    expect(stat.pzxid).toBeGreaterThan(lastZxid)
+    lastZxid = stat.pzxid
+  }
+
+  for (const failure of writers.flatMap(({ failures }) => failures)) {
+    expect(failure).toBeInstanceOf(ConnectionLossError)
+  }
+  // The sessions lived through all of it.
+  await Promise.all(clients.map(zk => zk.sync()))
+  expect(clients.map(({ session }) => session.sessionId)).toEqual(sessions)
+  await Promise.all(clients.map(zk => zk.close()))
+  await server.close()
+  await assertClean()
+})
