@@ -11,6 +11,8 @@ import {
   type Timer,
 } from '@conclave/core'
 import { removeAddressFile, writeAddressFile } from './address-file.ts'
+import { answerFourLetterWord, type ServerFacts } from './admin/four-letter-words.ts'
+import { TrafficStats } from './admin/server-stats.ts'
 import { ClientConnection } from './net/client-connection.ts'
 import { GroupCommit } from './pipeline/group-commit.ts'
 import { RequestPipeline } from './pipeline/request-pipeline.ts'
@@ -89,17 +91,31 @@ export class EmbeddedServer {
         since: replayedCount,
         logger,
       })
-      const pipeline = new RequestPipeline(state, commit, platform.clock, logger, {
+      const stats = new TrafficStats()
+      const pipeline: RequestPipeline = new RequestPipeline(state, commit, platform.clock, logger, {
         minSessionTimeoutMs: settings.minSessionTimeoutMs,
         maxSessionTimeoutMs: settings.maxSessionTimeoutMs,
         maxFrameBytes: settings.maxFrameBytes,
         superDigest: options.superDigest,
+        stats,
+        answerFourLetterWord: word => answerFourLetterWord(word, facts),
         onTransaction: () => snapshots.onTransaction(),
         onSessionsConnected: count => hooks.server?.onSessionsConnected(count),
       })
+      const facts: ServerFacts = {
+        state,
+        stats,
+        clients: pipeline.clients,
+        folder,
+        clock: platform.clock,
+        startedMs: platform.clock.nowMs(),
+        settings: { ...settings, maxClientCnxns: 0 },
+        clientPort: () => listener?.endpoint.port ?? 0,
+        outstanding: () => pipeline.waitingCount,
+      }
       const endpoint = { host: settings.host, port: settings.port }
       listener = await platform.network.listen(endpoint, connection =>
-        pipeline.add(new ClientConnection(connection, pipeline)),
+        pipeline.add(new ClientConnection(connection, pipeline, platform.clock.wallMs())),
       )
       const parts = { platform, logger, folder, lock, commit, log, snapshots, pipeline, listener }
       const server = new EmbeddedServer(parts, options.idleExitMs)

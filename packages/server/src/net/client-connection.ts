@@ -12,6 +12,7 @@ import {
 import { isAllowed, type Identity } from '../state/access.ts'
 import type { Session } from '../state/session-tracker.ts'
 import type { Watcher } from '../state/watch-manager.ts'
+import { ConnectionStats } from '../admin/server-stats.ts'
 import { Outbox } from './outbox.ts'
 
 /** What a connection needs of the server behind it. */
@@ -26,12 +27,17 @@ export interface ConnectionOwner {
   /** Everything that arrived together is dealt with: the moment to answer. */
   onTurnEnd(client: ClientConnection): void
   onClosed(client: ClientConnection): void
+  /** The answer to the first four bytes, where they are one of the four-letter words. */
+  onFourLetterWord(word: string): string | Promise<string> | undefined
+  /** Replies that waited for their requests' sake, and how long. */
+  onReplies(count: number, latencyMs: number): void
   log(message: string, client: ClientConnection): void
 }
 
 /** One client's connection: bytes in, frames out of them; replies and watch events in, bytes out. */
 export class ClientConnection implements Watcher, ConnectionHandler {
   readonly outbox = new Outbox()
+  readonly stats: ConnectionStats
   /** Set once the handshake is done. */
   session: Session | undefined
   identities: readonly Identity[]
@@ -41,14 +47,20 @@ export class ClientConnection implements Watcher, ConnectionHandler {
   readonly #owner: ConnectionOwner
   readonly #decoder: FrameDecoder
   readonly #reader = new JuteReader(Buffer.alloc(0))
+  #head: Buffer = Buffer.alloc(0)
+  #hasBegun = false
   #isConnected = false
+  /** Requests whose answers are still here, and since when. */
+  #unanswered = 0
+  #unansweredSinceMs = 0
   #ending = false
   #closed = false
   /** What was sent waits in memory, because the client does not read. */
   #isFull = false
   #waitsForLog = false
 
-  constructor(transport: Connection, owner: ConnectionOwner) {
+  constructor(transport: Connection, owner: ConnectionOwner, establishedMs: number) {
+    this.stats = new ConnectionStats(establishedMs)
     this.#transport = transport
     this.#owner = owner
     this.#decoder = new FrameDecoder(owner.maxFrameBytes)
@@ -70,14 +82,34 @@ export class ClientConnection implements Watcher, ConnectionHandler {
 
   onData(bytes: Buffer): void {
     if (this.#ending) return
+    const stream = this.#hasBegun ? bytes : this.#begin(bytes)
+    if (stream === undefined) return
     try {
-      this.#decoder.push(bytes, (buffer, start, end) => this.#onFrame(buffer, start, end))
+      this.#decoder.push(stream, (buffer, start, end) => this.#onFrame(buffer, start, end))
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error
       this.#owner.log(`connection ended: ${messageOf(error)}`, this)
       this.destroy()
     }
     this.#owner.onTurnEnd(this)
+  }
+
+  /** The first four bytes say whether this is a session or one of the four-letter words. */
+  #begin(bytes: Buffer): Buffer | undefined {
+    const first = this.#head.length === 0 ? bytes : Buffer.concat([this.#head, bytes])
+    if (first.length < 4) {
+      this.#head = first
+      return undefined
+    }
+    this.#hasBegun = true
+    const answer = this.#owner.onFourLetterWord(first.toString('latin1', 0, 4))
+    if (answer === undefined) return first
+    this.#ending = true
+    void Promise.resolve(answer).then(text => {
+      this.#transport.write(Buffer.from(text))
+      this.#transport.end()
+    })
+    return undefined
   }
 
   #onFrame(buffer: Buffer, start: number, end: number): boolean {
@@ -126,10 +158,33 @@ export class ClientConnection implements Watcher, ConnectionHandler {
     this.endFrame(start)
   }
 
+  /** Counts a request whose answer is now in the outbox. */
+  countRequest(opCode: number, xid: number, zxid: number, nowMs: number): void {
+    if (this.#unanswered++ === 0) this.#unansweredSinceMs = nowMs
+    const { stats } = this
+    stats.received++
+    stats.lastOpCode = opCode
+    stats.lastCxid = xid
+    stats.lastZxid = zxid
+  }
+
+  /** The answers are out. */
+  #countReplies(nowMs: number): void {
+    const count = this.#unanswered
+    if (count === 0) return
+    this.#unanswered = 0
+    const latencyMs = Math.max(0, nowMs - this.#unansweredSinceMs)
+    this.stats.sent += count
+    this.stats.lastResponseMs = nowMs
+    this.stats.latency.add(latencyMs, count)
+    this.#owner.onReplies(count, latencyMs)
+  }
+
   /** Sends what waits only for records that are durable. */
-  flush(durable: number): void {
+  flush(durable: number, nowMs: number): void {
     if (this.#closed) return
     const bytes = this.outbox.take(durable)
+    if (this.outbox.isEmpty) this.#countReplies(nowMs)
     if (bytes !== undefined && !this.#transport.write(bytes)) {
       this.#isFull = true
       this.#transport.pause()

@@ -11,6 +11,7 @@ import {
   type JuteReader,
   type Txn,
 } from '@conclave/protocol'
+import type { TrafficStats } from '../admin/server-stats.ts'
 import type { ClientConnection, ConnectionOwner } from '../net/client-connection.ts'
 import { prepareMulti, writeMultiEnd, writeMultiResult } from '../ops/multi.ts'
 import { BODYLESS_OPERATIONS, READ_OPERATIONS, WRITE_OPERATIONS } from '../ops/op-table.ts'
@@ -29,6 +30,8 @@ export interface PipelineOptions {
   readonly maxFrameBytes: number
   /** The digest (`super:...`) of whoever may do everything; none by default. */
   readonly superDigest: string | undefined
+  readonly stats: TrafficStats
+  readonly answerFourLetterWord: (word: string) => string | Promise<string> | undefined
   /** Called after each transaction. */
   readonly onTransaction: () => void
   /** Called when the number of sessions with a connection changes. */
@@ -88,6 +91,22 @@ export class RequestPipeline implements ConnectionOwner {
 
   log(message: string, client: ClientConnection): void {
     this.#logger.log('debug', message, { remote: client.remote, session: client.sessionId })
+  }
+
+  /** How many connections wait for the disk. */
+  get waitingCount(): number {
+    return this.#waiting.size
+  }
+
+  onFourLetterWord(word: string): string | Promise<string> | undefined {
+    return this.#options.answerFourLetterWord(word)
+  }
+
+  onReplies(count: number, latencyMs: number): void {
+    const { stats } = this.#options
+    stats.received += count
+    stats.sent += count
+    stats.latency.add(latencyMs, count)
   }
 
   // --- sessions
@@ -195,6 +214,7 @@ export class RequestPipeline implements ConnectionOwner {
     if (this.#nowMs === 0) this.#nowMs = this.#clock.nowMs()
     this.#state.sessions.touch(session, this.#nowMs)
     this.#dispatch(client, session, xid, opCode, reader)
+    client.countRequest(opCode, xid, this.#state.lastZxid, this.#nowMs)
     this.onOutput(client)
   }
 
@@ -364,12 +384,13 @@ export class RequestPipeline implements ConnectionOwner {
 
   /** Everything written in this turn may go out when all that is applied by now is durable. */
   #settle(): void {
+    const nowMs = this.#touched.length === 0 ? 0 : this.#clock.nowMs()
     this.#nowMs = 0
     const { appended, durable } = this.#commit
     for (const client of this.#touched) {
       client.isTouched = false
       client.outbox.seal(appended)
-      client.flush(durable)
+      client.flush(durable, nowMs)
       if (!client.outbox.isEmpty) this.#waiting.add(client)
     }
     this.#touched.length = 0
@@ -378,8 +399,9 @@ export class RequestPipeline implements ConnectionOwner {
   /** The log has moved on. */
   onDurable(): void {
     const { durable } = this.#commit
+    const nowMs = this.#clock.nowMs()
     for (const client of this.#waiting) {
-      client.flush(durable)
+      client.flush(durable, nowMs)
       if (client.outbox.isEmpty || client.isClosed) this.#waiting.delete(client)
       client.resumeWhenDurable()
     }

@@ -1,0 +1,57 @@
+/** Least, mean and most of a duration in milliseconds. */
+export class LatencyStats {
+  count = 0
+  totalMs = 0
+  minMs = Infinity
+  maxMs = 0
+  lastMs = 0
+
+  add(latencyMs: number, count: number = 1): void {
+    this.count += count
+    this.totalMs += latencyMs * count
+    this.lastMs = latencyMs
+    if (latencyMs < this.minMs) this.minMs = latencyMs
+    if (latencyMs > this.maxMs) this.maxMs = latencyMs
+  }
+
+  get averageMs(): number {
+    return this.count === 0 ? 0 : this.totalMs / this.count
+  }
+
+  reset(): void {
+    this.count = 0
+    this.totalMs = 0
+    this.minMs = Infinity
+    this.maxMs = 0
+    this.lastMs = 0
+  }
+}
+
+/** What is counted for the whole server, and for each connection. */
+export class TrafficStats {
+  received = 0
+  sent = 0
+  readonly latency = new LatencyStats()
+
+  reset(): void {
+    this.received = 0
+    this.sent = 0
+    this.latency.reset()
+  }
+}
+
+/** What is known of one connection's requests. */
+export class ConnectionStats extends TrafficStats {
+  /** When it was made, on the server's clock. */
+  readonly establishedMs: number
+  /** The opcode of the last request; 0 before the first. */
+  lastOpCode = 0
+  lastCxid = 0
+  lastZxid = 0
+  lastResponseMs = 0
+
+  constructor(establishedMs: number) {
+    super()
+    this.establishedMs = establishedMs
+  }
+}
