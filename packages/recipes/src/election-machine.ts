@@ -88,6 +88,7 @@ export class ElectionMachine implements Machine<ElectionEvent, ElectionEffect> {
   }
 
   step(event: ElectionEvent & { readonly nowMs: number }): readonly ElectionEffect[] {
+    if ('attempt' in event && event.attempt !== this.#attempt) return []
     this.#effects = []
     if (this.#phase.name === 'leaving') this.#handleLeaving(event)
     else if (this.#phase.name !== 'ended') this.#handle(event)
@@ -95,7 +96,6 @@ export class ElectionMachine implements Machine<ElectionEvent, ElectionEffect> {
   }
 
   #handle(event: ElectionEvent & { readonly nowMs: number }): void {
-    if ('attempt' in event && event.attempt !== this.#attempt) return
     const phase = this.#phase
     switch (event.type) {
       case 'start':
