@@ -4,6 +4,14 @@ import { codeOf, ConclaveError, messageOf } from './errors.ts'
 export interface Endpoint {
   readonly host: string
   readonly port: number
+  /** The name by which the host was found, where `host` is the address it stood for: its certificate is for that. */
+  readonly name?: string
+}
+
+/** What the other side of a connection has proven of itself by a certificate. */
+export interface PeerIdentity {
+  /** The subject of its certificate, as RFC 2253 writes it. */
+  readonly distinguishedName: string
 }
 
 /** `host:port`, with brackets around an IPv6 address. */
@@ -41,6 +49,8 @@ export interface ConnectionHandler {
 /** One byte stream. */
 export interface Connection {
   readonly remote: Endpoint
+  /** With TLS, once the peer has shown a certificate that was verified. */
+  readonly peer?: PeerIdentity | undefined
   /** Hands over the handler; no event is delivered, and no byte read, before. */
   start(handler: ConnectionHandler): void
   /** Takes the bytes; `false` when they wait in memory, until `onDrain`. */

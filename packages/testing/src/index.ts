@@ -1,3 +1,4 @@
+export * from './certificates.ts'
 export * from './embedded-server-process.ts'
 export * from './eventually.ts'
 export * from './fault-proxy.ts'

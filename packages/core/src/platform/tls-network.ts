@@ -1,0 +1,87 @@
+import { isIP } from 'node:net'
+import { connect as connectTls, createServer } from 'node:tls'
+import type { Network } from '../network.ts'
+import { startListening } from './node-listener.ts'
+import { nodeNetwork } from './node-network.ts'
+import { SocketConnection } from './socket-connection.ts'
+
+/** Certificates and keys as PEM texts, and how the other side is checked. */
+export interface TlsOptions {
+  /** Authorities that the other side's certificate must come from. Default: those that Node.js knows. */
+  readonly ca?: string | Buffer | readonly (string | Buffer)[]
+  /** The own certificate, with those between it and the authority. A server needs one; a client where it is asked. */
+  readonly cert?: string | Buffer
+  readonly key?: string | Buffer
+  readonly passphrase?: string
+  /** Whether a server's certificate must be for the name, or the address, that was connected to. Default `true`. */
+  readonly verifyHostname?: boolean
+  /** Of a server: `require` refuses clients without a valid certificate, `request` lets them in unidentified. Default `none`. */
+  readonly clientAuth?: 'none' | 'request' | 'require'
+}
+
+/** A function is asked again for every connection, so that renewed certificates are used from the next one on. */
+export type TlsSource = TlsOptions | (() => TlsOptions)
+
+/** Longer than any honest handshake takes. */
+const HANDSHAKE_TIMEOUT_MS = 10_000
+const MIN_VERSION = 'TLSv1.2'
+
+/** TCP with TLS 1.2 or 1.3. An unverified server is never talked to, an unverified client never let in with `require`. */
+export function tlsNetwork(source: TlsSource): Network {
+  const options = typeof source === 'function' ? source : (): TlsOptions => source
+  return {
+    connect(endpoint) {
+      const { host, port, name = host } = endpoint
+      const { verifyHostname = true, ...rest } = options()
+      const socket = connectTls({
+        ...secureContextOf(rest),
+        host,
+        port,
+        minVersion: MIN_VERSION,
+        // An address cannot be a server name (RFC 6066, section 3); the certificate is checked for it all the same.
+        ...(isIP(name) === 0 ? { servername: name } : {}),
+        ...(verifyHostname ? {} : { checkServerIdentity: () => undefined }),
+      })
+      socket.setNoDelay(true)
+      return new SocketConnection(socket, endpoint, 'secureConnect')
+    },
+
+    listen(endpoint, onConnection) {
+      const { clientAuth = 'none', ...rest } = options()
+      const server = createServer(
+        {
+          ...secureContextOf(rest),
+          minVersion: MIN_VERSION,
+          requestCert: clientAuth !== 'none',
+          rejectUnauthorized: clientAuth === 'require',
+          handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
+          noDelay: true,
+        },
+        socket => onConnection(new SocketConnection(socket)),
+      )
+      // A client that does not get through the handshake, or takes too long, leaves its socket behind.
+      server.on('tlsClientError', (_error, socket) => socket.destroy())
+      if (typeof source === 'function') {
+        // Before the server's own listener, which takes the context for the handshake.
+        server.prependListener('connection', () => server.setSecureContext(secureContextOf(options())))
+      }
+      return startListening(server, endpoint)
+    },
+
+    lookup: host => nodeNetwork.lookup(host),
+  }
+}
+
+function secureContextOf({ ca, cert, key, passphrase }: TlsOptions): {
+  ca?: (string | Buffer)[]
+  cert?: string | Buffer
+  key?: string | Buffer
+  passphrase?: string
+} {
+  return {
+    ...(ca === undefined ? {} : { ca: [ca].flat() as (string | Buffer)[] }),
+    ...(cert === undefined ? {} : { cert }),
+    ...(key === undefined ? {} : { key }),
+    ...(passphrase === undefined ? {} : { passphrase }),
+  }
+}

@@ -1,0 +1,111 @@
+import { testCertificates } from '@conclave/testing'
+import { afterEach, describe, expect, it } from 'vitest'
+import {
+  deferred,
+  nodeNetwork,
+  tlsNetwork,
+  type Connection,
+  type Endpoint,
+  type Listener,
+  type TlsOptions,
+  type TlsSource,
+} from '../src/index.ts'
+
+const { authority, stranger, server, client, elsewhere } = testCertificates()
+const trusting: TlsOptions = { ca: authority.cert }
+
+let listeners: Listener[] = []
+let connections: Connection[] = []
+
+afterEach(async () => {
+  for (const connection of connections) connection.destroy()
+  await Promise.all(listeners.map(listener => listener.close()))
+  listeners = []
+  connections = []
+})
+
+/** Listens, and answers each connection with who it has proven to be. */
+async function listen(source: TlsSource): Promise<Endpoint> {
+  const listener = await tlsNetwork(source).listen({ host: '127.0.0.1', port: 0 }, connection => {
+    connections.push(connection)
+    connection.start({ onData: () => {}, onClose: () => {} })
+    connection.write(Buffer.from(connection.peer?.distinguishedName ?? 'nobody'))
+  })
+  listeners.push(listener)
+  return listener.endpoint
+}
+
+/** What the server says; rejects with the reason why there is no connection. */
+function ask(source: TlsSource, endpoint: Endpoint): Promise<string> {
+  const answer = deferred<string>()
+  const connection = tlsNetwork(source).connect(endpoint)
+  connections.push(connection)
+  connection.start({
+    onConnect: () => {},
+    onData: bytes => answer.resolve(bytes.toString()),
+    onClose: error => answer.reject(error ?? new Error('closed')),
+  })
+  return answer.promise
+}
+
+describe('tls network', () => {
+  it('a trusted server for the right address or name - is talked to', async () => {
+    const endpoint = await listen({ ...server })
+    expect(await ask(trusting, endpoint)).toBe('nobody')
+    expect(await ask(trusting, { ...endpoint, name: 'localhost' })).toBe('nobody')
+  })
+
+  it('a server of another authority - is not', async () => {
+    const endpoint = await listen({ ...server })
+    await expect(ask({ ca: stranger.cert }, endpoint)).rejects.toMatchObject({
+      code: expect.stringMatching(/CERT|ISSUER|LEAF/),
+    })
+    await expect(ask({}, endpoint)).rejects.toMatchObject({ code: expect.stringMatching(/CERT|ISSUER|LEAF/) })
+  })
+
+  it('a server of another name - is not, unless names do not matter', async () => {
+    const endpoint = await listen({ ...elsewhere })
+    await expect(ask(trusting, endpoint)).rejects.toMatchObject({ code: 'ERR_TLS_CERT_ALTNAME_INVALID' })
+    expect(await ask({ ...trusting, verifyHostname: false }, endpoint)).toBe('nobody')
+    expect(await ask(trusting, { ...endpoint, name: 'elsewhere.example' })).toBe('nobody')
+  })
+
+  it('a client with a certificate - is known by its name', async () => {
+    const endpoint = await listen({ ...server, ca: authority.cert, clientAuth: 'require' })
+    expect(await ask({ ...trusting, ...client }, endpoint)).toBe('CN=client,O=Conclave')
+  })
+
+  it('a client without, or with a foreign certificate - is refused where one is required, unknown where not', async () => {
+    const required = await listen({ ...server, ca: authority.cert, clientAuth: 'require' })
+    await expect(ask(trusting, required)).rejects.toThrow()
+    await expect(ask({ ...trusting, ...stranger }, required)).rejects.toThrow()
+    const requested = await listen({ ...server, ca: authority.cert, clientAuth: 'request' })
+    expect(await ask(trusting, requested)).toBe('nobody')
+    expect(await ask({ ...trusting, ...stranger }, requested)).toBe('nobody')
+  })
+
+  it('renewed certificates - are used from the next connection on, on both sides', async () => {
+    let current: TlsOptions = { ...elsewhere }
+    const endpoint = await listen(() => current)
+    await expect(ask(trusting, endpoint)).rejects.toThrow()
+    current = { ...server }
+    let trusted: TlsOptions = { ca: stranger.cert }
+    const source = (): TlsOptions => trusted
+    await expect(ask(source, endpoint)).rejects.toThrow()
+    trusted = trusting
+    expect(await ask(source, endpoint)).toBe('nobody')
+  })
+
+  it('a plain client at a TLS port - is cut off, and costs nobody else anything', async () => {
+    const endpoint = await listen({ ...server })
+    const closed = deferred<void>()
+    const connection = nodeNetwork.connect(endpoint)
+    connection.start({
+      onConnect: () => connection.write(Buffer.from('GET / HTTP/1.1\r\n\r\n')),
+      onData: () => {},
+      onClose: () => closed.resolve(),
+    })
+    await closed.promise
+    expect(await ask(trusting, endpoint)).toBe('nobody')
+  })
+})
