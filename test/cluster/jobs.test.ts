@@ -267,6 +267,19 @@ describeEachEngine('cluster', engine => {
     }
   })
 
+  it('a chroot that does not exist - is made', async () => {
+    const connect = `${engine.server.connectString}/some/where`
+    const node = await joinCluster({ connect, tasks, slots: 1 })
+    const other = await connectCluster<Tasks>({ connect })
+    try {
+      const job = await other.submit('double', [21])
+      expect((await collect(job.results())).map(({ value }) => value)).toEqual([42])
+    } finally {
+      await other.close()
+      await node.close()
+    }
+  })
+
   it('status - shows leader, workers and jobs', async () => {
     const status = await eventually(async () => {
       const now = await cluster.status()

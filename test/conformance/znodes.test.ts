@@ -204,6 +204,12 @@ describeEachEngine('znodes', fixture => {
     expect((await read).data?.toString()).toBe('199')
   })
 
+  test('ensurePath - makes the chroot as well', async () => {
+    const below = await fixture.connect({ chroot: '/not/there' })
+    await below.ensurePath('/a')
+    expect((await below.getChildren('/')).children).toEqual(['a'])
+  })
+
   test('ensurePath and deleteRecursive - make and remove whole branches, twice as well as once', async () => {
     const zk = await fixture.connect()
     await zk.ensurePath('/a/b/c')

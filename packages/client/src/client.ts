@@ -237,9 +237,18 @@ export class ZooKeeper {
     return this.#session.submit(calls.multiCall, request, { signal: options.signal })
   }
 
-  /** Makes a persistent znode, and those above it, where they do not exist. */
+  /** Makes a persistent znode, and those above it, where they do not exist: also those of the chroot. */
   ensurePath(path: string, options: Omit<CreateOptions, 'mode' | 'ttlMs'> = {}): Promise<void> {
-    return ensurePath(this, path, options)
+    const { acl = OPEN_ACL, signal } = options
+    const submit = { path, signal }
+    return ensurePath(
+      {
+        exists: async at =>
+          (await this.#session.submit(calls.existsCall, { path: at, watch: false }, submit)) !== null,
+        create: at => this.#session.submit(calls.createCall, { path: at, data: null, acl, flags: 0 }, submit),
+      },
+      this.#chroot.prepend(path),
+    )
   }
 
   /** Removes a znode and all below it, where it exists; not as one transaction. */

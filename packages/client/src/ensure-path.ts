@@ -1,20 +1,21 @@
 import { parentPath } from '@conclave/protocol'
-import type { CreateOptions, ZooKeeper } from './client.ts'
 import { NodeExistsError, NoNodeError } from './server-errors.ts'
 
-/** Makes a persistent znode and those above it. Tries the znode itself first: usually only it is missing, or nothing. */
-export async function ensurePath(
-  zk: Pick<ZooKeeper, 'create' | 'exists'>,
-  path: string,
-  options: Omit<CreateOptions, 'mode' | 'ttlMs'>,
-): Promise<void> {
-  if (path === '/' || (await zk.exists(path, { signal: options.signal })) !== null) return
+/** The two calls that it takes, on paths without a chroot. */
+export interface Tree {
+  exists(path: string): Promise<unknown>
+  create(path: string): Promise<unknown>
+}
+
+/** Makes a persistent znode and those above it. Looks first: usually everything is there. */
+export async function ensurePath(tree: Tree, path: string): Promise<void> {
+  if (path === '/' || (await tree.exists(path)) !== null) return
   try {
-    await zk.create(path, null, options)
+    await tree.create(path)
   } catch (error) {
     if (error instanceof NodeExistsError) return
     if (!(error instanceof NoNodeError)) throw error
-    await ensurePath(zk, parentPath(path), options)
-    await ensurePath(zk, path, options)
+    await ensurePath(tree, parentPath(path))
+    await ensurePath(tree, path)
   }
 }

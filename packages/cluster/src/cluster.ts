@@ -1,5 +1,5 @@
 import { ZooKeeper } from '@conclave/client'
-import { Lifecycle, UsageError } from '@conclave/core'
+import { Lifecycle, orAborted, UsageError } from '@conclave/core'
 import { ServiceRegistry } from '@conclave/discovery'
 import { awaitBudget, DEFAULT_BUDGET_BYTES } from './jobs/budget.ts'
 import { StoredJob, type Job } from './jobs/job.ts'
@@ -81,7 +81,12 @@ export async function connectCluster<Tasks = AnyTaskModule>(
     platform,
     ...(signal === undefined ? {} : { signal }),
   })
-  await zk.ensurePath(layout.jobs)
+  try {
+    await orAborted(zk.ensurePath(layout.jobs), signal)
+  } catch (error) {
+    await zk.close()
+    throw error
+  }
   return new ConnectedCluster<Tasks>(zk, options.cluster ?? 'default', resolved)
 }
 

@@ -4,6 +4,7 @@ import {
   deferred,
   Lifecycle,
   messageOf,
+  orAborted,
   sleep,
   TypedEmitter,
   withFields,
@@ -66,7 +67,7 @@ export interface ClusterNode {
 export async function joinCluster(options: JoinOptions): Promise<ClusterNode> {
   const node = new MemberNode(resolveJoin(options))
   try {
-    await node.start()
+    await orAborted(node.start(), options.signal)
   } catch (error) {
     await node.close()
     throw error

@@ -17,7 +17,7 @@ export interface ConnectionOptions {
   /** Default: silent. */
   readonly logger?: Logger
   readonly platform?: Partial<Platform>
-  /** Ends the attempt to connect. */
+  /** Ends the attempt to connect, or to join. */
   readonly signal?: AbortSignal
 }
 
