@@ -133,9 +133,12 @@ export class Candidacy {
     return { type: 'listed', attempt, children }
   }
 
-  /** By reading its data, which leaves no watch where it is gone already; then the list must be read again. */
+  /**
+   * By asking for its children, of which an ephemeral znode has none: such a watch tells of the deletion alone, not of
+   * the predecessor's own taking of office, and where the znode is gone already it leaves none.
+   */
   async #watchPredecessor(name: string): Promise<undefined> {
-    await this.#zk.getData(this.#pathOf(name), { watch: this.#onPredecessor })
+    await this.#zk.getChildren(this.#pathOf(name), { watch: this.#onPredecessor })
   }
 
   async #takeOffice(attempt: number, name: string): Promise<ElectionEvent> {

@@ -1,0 +1,186 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import {
+  BadVersionError,
+  closeSession,
+  MultiError,
+  NodeExistsError,
+  NoNodeError,
+  NotEmptyError,
+  protectedName,
+  ZooKeeper,
+} from '@conclave/client'
+import { EmbeddedServer } from '@conclave/server'
+import { FaultProxy, temporaryFolder, type TemporaryFolder } from '@conclave/testing'
+
+let folder: TemporaryFolder
+let server: EmbeddedServer
+let zk: ZooKeeper
+
+beforeAll(async () => {
+  folder = temporaryFolder()
+  server = await EmbeddedServer.start({ dataDir: folder.path, port: 0, tickTimeMs: 200 })
+  zk = await ZooKeeper.connect(server.connectString, { sessionTimeoutMs: 4_000 })
+})
+
+beforeEach(() => zk.deleteRecursive('/'))
+
+afterAll(async () => {
+  await zk.close()
+  await server.close()
+  await folder.remove()
+})
+
+describe('operations', () => {
+  test('data - bytes, text, nothing and empty come back as they went in', async () => {
+    for (const [data, expected] of [
+      [Buffer.from([0, 255]), '00ff'],
+      ['ü', 'c3bc'],
+      ['', ''],
+      [null, null],
+    ] as const) {
+      await zk.create('/a', data)
+      expect((await zk.getData('/a')).data?.toString('hex') ?? null).toBe(expected)
+      await zk.delete('/a')
+    }
+  })
+
+  test('data - what was read stays as it was, whatever is read afterwards', async () => {
+    await zk.create('/a', 'first')
+    const { data } = await zk.getData('/a')
+    await zk.setData('/a', 'other')
+    await Promise.all(Array.from({ length: 100 }, () => zk.getData('/a')))
+    expect(data?.toString()).toBe('first')
+  })
+
+  test('versions - a write with another version than the present is refused', async () => {
+    const { stat } = await zk.create('/a', '0')
+    const next = await zk.setData('/a', '1', { expectedVersion: stat.version })
+    expect(next.version).toBe(1)
+    await expect(zk.setData('/a', '2', { expectedVersion: 0 })).rejects.toBeInstanceOf(BadVersionError)
+    await expect(zk.delete('/a', { expectedVersion: 0 })).rejects.toBeInstanceOf(BadVersionError)
+    await zk.delete('/a', { expectedVersion: 1 })
+    expect(await zk.exists('/a')).toBeNull()
+  })
+
+  test('refusals - each is an error of its kind with the path of the caller', async () => {
+    await zk.create('/a/'.slice(0, 2))
+    await expect(zk.create('/a')).rejects.toMatchObject({
+      code: 'NODE_EXISTS',
+      path: '/a',
+      operation: 'create',
+    })
+    await zk.create('/a/b')
+    await expect(zk.delete('/a')).rejects.toBeInstanceOf(NotEmptyError)
+    await expect(zk.create('/x/y')).rejects.toBeInstanceOf(NoNodeError)
+    await expect(zk.create('/a/b')).rejects.toBeInstanceOf(NodeExistsError)
+    await expect(zk.getData('/nothing')).rejects.toMatchObject({ code: 'NO_NODE', outcome: 'not-applied' })
+  })
+
+  test('modes - sequential znodes are numbered, containers and TTL znodes are made', async () => {
+    await zk.create('/q')
+    const paths = await Promise.all(
+      Array.from(
+        { length: 3 },
+        async () => (await zk.create('/q/n-', null, { mode: 'ephemeralSequential' })).path,
+      ),
+    )
+    expect(paths).toEqual(['/q/n-0000000000', '/q/n-0000000001', '/q/n-0000000002'])
+    expect((await zk.exists(paths[0]!))!.ephemeralOwner).toBe(zk.session.sessionId)
+    await zk.create('/container', null, { mode: 'container' })
+    await zk.create('/ttl', null, { mode: 'persistentWithTtl', ttlMs: 60_000 })
+    await expect(zk.create('/t', null, { mode: 'persistentWithTtl' })).rejects.toMatchObject({
+      code: 'USAGE',
+    })
+    await expect(zk.create('/t', null, { ttlMs: 5 })).rejects.toMatchObject({ code: 'USAGE' })
+  })
+
+  test('multi - all or nothing, and it says which operation failed and why', async () => {
+    const results = await zk.multi([
+      { op: 'create', path: '/m', data: 'x' },
+      { op: 'setData', path: '/m', data: 'y', expectedVersion: 0 },
+      { op: 'check', path: '/m', expectedVersion: 1 },
+      { op: 'create', path: '/m/s-', mode: 'persistentSequential' },
+    ])
+    expect(results).toMatchObject([
+      { op: 'create', path: '/m' },
+      { op: 'setData', stat: { version: 1 } },
+      { op: 'check' },
+      { op: 'create', path: '/m/s-0000000000' },
+    ])
+    const failing = zk.multi([
+      { op: 'delete', path: '/m/s-0000000000' },
+      { op: 'check', path: '/m', expectedVersion: 9 },
+      { op: 'delete', path: '/m' },
+    ])
+    await expect(failing).rejects.toBeInstanceOf(MultiError)
+    await expect(failing).rejects.toMatchObject({ code: 'BAD_VERSION', index: 1, errorCodes: [0, -103, -2] })
+    expect(await zk.exists('/m/s-0000000000')).not.toBeNull()
+    expect(await zk.multi([])).toEqual([])
+  })
+
+  test('chroot - every path is below it, in requests, results and events', async () => {
+    await zk.create('/app')
+    const inner = await ZooKeeper.connect(`${server.connectString}/app`, { chroot: '/part' })
+    await expect(inner.create('/a')).rejects.toBeInstanceOf(NoNodeError)
+    await zk.create('/app/part')
+    const events: string[] = []
+    await inner.exists('/a', { watch: ({ path }) => events.push(path) })
+    expect((await inner.create('/a', 'x')).path).toBe('/a')
+    expect((await zk.getData('/app/part/a')).data?.toString()).toBe('x')
+    expect((await inner.getChildren('/')).children).toEqual(['a'])
+    expect(await inner.multi([{ op: 'create', path: '/b' }])).toEqual([{ op: 'create', path: '/b' }])
+    expect(events).toEqual(['/a'])
+    await inner.close()
+  })
+})
+
+describe('helpers', () => {
+  test('ensurePath - it makes what is missing and minds nothing that is there', async () => {
+    await Promise.all([zk.ensurePath('/a/b/c'), zk.ensurePath('/a/b/d'), zk.ensurePath('/a/b/c')])
+    expect([...(await zk.getChildren('/a/b')).children].sort()).toEqual(['c', 'd'])
+    await zk.ensurePath('/')
+  })
+
+  test('deleteRecursive - it removes a tree, also one that others are pulling at', async () => {
+    for (let i = 0; i < 5; i++) await zk.ensurePath(`/tree/${i}/x/y`)
+    await Promise.all([zk.deleteRecursive('/tree'), zk.deleteRecursive('/tree/3')])
+    expect(await zk.exists('/tree')).toBeNull()
+    await zk.deleteRecursive('/tree')
+  })
+
+  test('createProtected - a lost answer is made good by the znode that is there, and there is only one', async () => {
+    const proxy = await FaultProxy.start(server.endpoint)
+    const through = await ZooKeeper.connect(proxy.connectString, { sessionTimeoutMs: 4_000 })
+    await zk.create('/p')
+    // The create reaches the server; its answer does not come back.
+    proxy.cutAfter('toClient', 10)
+    const creating = through.createProtected('/p/lock-', 'me')
+    const { path, stat } = await creating
+    expect(stat.ephemeralOwner).toBe(through.session.sessionId)
+    expect((await zk.getChildren('/p')).children).toEqual([path.slice('/p/'.length)])
+    expect(path).toMatch(/^\/p\/_c_[0-9a-f-]{36}-lock-\d{10}$/)
+    await through.close()
+    await proxy.close()
+  })
+
+  test('createProtected - its name is the one that Curator gives', () => {
+    expect(protectedName('guid', 'lock-')).toBe('_c_guid-lock-')
+  })
+
+  test('closeSession - the ephemeral znodes of a session go with it, at once', async () => {
+    const other = await ZooKeeper.connect(server.connectString, {
+      sessionTimeoutMs: 4_000,
+      renewSession: false,
+    })
+    await other.create('/e', null, { mode: 'ephemeral' })
+    const deleted = new Promise<string>(resolve => {
+      void zk.exists('/e', { watch: ({ type }) => resolve(type) })
+    })
+    const { session } = other
+    await other.detach()
+    expect(await zk.exists('/e')).not.toBeNull()
+    expect(await closeSession(server.connectString, session)).toBe(true)
+    expect(await deleted).toBe('nodeDeleted')
+    expect(await closeSession(server.connectString, session)).toBe(false)
+  })
+})
