@@ -31,6 +31,7 @@ function ownerName(owner: bigint, sessions: readonly RawSession[]): string {
 /** The events of a session, by the reply that they came after; of znodes that everybody may read. */
 export function comparableEvents(events: readonly RawEvent[]): string[] {
   return events
+    .filter(({ path }) => !mayBeHidden(path))
     .map(({ type, state, path, afterReplies }) => `${afterReplies} ${type} ${state} ${path}`)
     .sort()
 }

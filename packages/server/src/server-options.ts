@@ -20,6 +20,8 @@ export interface ServerOptions {
   readonly snapRetainCount?: number
   /** The largest request (`jute.maxbuffer`), in bytes. Default 1,048,575. */
   readonly maxFrameBytes?: number
+  /** Connections from one address; more are refused. 0: no limit, the default. */
+  readonly maxClientCnxns?: number
   /** How often unused container and TTL znodes are looked for. Default 60,000. */
   readonly containerCheckIntervalMs?: number
   /** The digest (`super:<base64>`) of the password that opens everything. Default none. */
@@ -40,6 +42,7 @@ const DEFAULTS = Object.freeze({
   snapCount: 100_000,
   snapRetainCount: 3,
   maxFrameBytes: 0xfffff,
+  maxClientCnxns: 0,
   containerCheckIntervalMs: 60_000,
 })
 

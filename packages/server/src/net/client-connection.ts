@@ -15,6 +15,9 @@ import type { Watcher } from '../state/watch-manager.ts'
 import { ConnectionStats } from '../admin/server-stats.ts'
 import { Outbox } from './outbox.ts'
 
+/** A client that asks for so much more than it reads loses its connection. */
+const MAX_OUTBOX_BYTES = 64 << 20
+
 /** What a connection needs of the server behind it. */
 export interface ConnectionOwner {
   readonly maxFrameBytes: number
@@ -26,6 +29,8 @@ export interface ConnectionOwner {
   onOutput(client: ClientConnection): void
   /** Everything that arrived together is dealt with: the moment to answer. */
   onTurnEnd(client: ClientConnection): void
+  /** What was held back because the client did not read can go. */
+  onDrained(client: ClientConnection): void
   onClosed(client: ClientConnection): void
   /** The answer to the first four bytes, where they are one of the four-letter words. */
   onFourLetterWord(word: string): string | Promise<string> | undefined
@@ -66,6 +71,10 @@ export class ClientConnection implements Watcher, ConnectionHandler {
     this.#decoder = new FrameDecoder(owner.maxFrameBytes)
     this.identities = [{ scheme: 'ip', id: transport.remote.host.replace(/^::ffff:/, '') }]
     transport.start(this)
+  }
+
+  get host(): string {
+    return this.#transport.remote.host
   }
 
   get remote(): string {
@@ -120,6 +129,10 @@ export class ClientConnection implements Watcher, ConnectionHandler {
       this.#isConnected = true
       this.#owner.onConnectRequest(this, ConnectRequest.read(reader))
     }
+    if (this.outbox.writer.length > MAX_OUTBOX_BYTES) {
+      this.#owner.log('connection ended: it asks for more than it reads', this)
+      this.destroy()
+    }
     return !this.#ending && !this.#closed
   }
 
@@ -132,6 +145,7 @@ export class ClientConnection implements Watcher, ConnectionHandler {
     writer.string(path)
     this.endFrame(start)
     this.#owner.onOutput(this)
+    if (writer.length > MAX_OUTBOX_BYTES) this.destroy()
   }
 
   /** Begins a reply or event; returns where, for `endFrame` or `failFrame`. */
@@ -182,7 +196,7 @@ export class ClientConnection implements Watcher, ConnectionHandler {
 
   /** Sends what waits only for records that are durable. */
   flush(durable: number, nowMs: number): void {
-    if (this.#closed) return
+    if (this.#closed || this.#isFull) return
     const bytes = this.outbox.take(durable)
     if (this.outbox.isEmpty) this.#countReplies(nowMs)
     if (bytes !== undefined && !this.#transport.write(bytes)) {
@@ -194,7 +208,8 @@ export class ClientConnection implements Watcher, ConnectionHandler {
 
   onDrain(): void {
     this.#isFull = false
-    this.#transport.resume()
+    if (!this.#waitsForLog) this.#transport.resume()
+    this.#owner.onDrained(this)
   }
 
   /** No more requests of this client are read until the log has caught up. */

@@ -28,6 +28,8 @@ export interface PipelineOptions {
   readonly minSessionTimeoutMs: number
   readonly maxSessionTimeoutMs: number
   readonly maxFrameBytes: number
+  /** Connections from one address; 0: no limit. */
+  readonly maxClientCnxns: number
   /** The digest (`super:...`) of whoever may do everything; none by default. */
   readonly superDigest: string | undefined
   readonly stats: TrafficStats
@@ -87,6 +89,15 @@ export class RequestPipeline implements ConnectionOwner {
 
   add(client: ClientConnection): void {
     this.#clients.add(client)
+    const { maxClientCnxns } = this.#options
+    if (maxClientCnxns === 0) return
+    const sameHost = [...this.#clients].filter(({ host }) => host === client.host).length
+    if (sameHost <= maxClientCnxns) return
+    this.#logger.log('warn', 'too many connections from one address', {
+      host: client.host,
+      max: maxClientCnxns,
+    })
+    client.destroy()
   }
 
   log(message: string, client: ClientConnection): void {
@@ -112,6 +123,7 @@ export class RequestPipeline implements ConnectionOwner {
   // --- sessions
 
   onConnectRequest(client: ClientConnection, request: ConnectRequest): void {
+    if (this.#commit.failed) return client.destroy()
     this.#nowMs = this.#clock.nowMs()
     const { sessions, lastZxid } = this.#state
     if (request.lastZxidSeen > lastZxid) {
@@ -172,6 +184,7 @@ export class RequestPipeline implements ConnectionOwner {
 
   /** Closes the sessions that were not heard of in time. */
   expireSessions(): void {
+    if (this.#commit.failed) return
     this.#nowMs = this.#clock.nowMs()
     for (const session of this.#state.sessions.expired(this.#nowMs)) {
       this.#logger.log('info', 'session expired', { session: session.id, timeoutMs: session.timeoutMs })
@@ -188,6 +201,7 @@ export class RequestPipeline implements ConnectionOwner {
 
   /** Deletes container znodes that lost their last child, and TTL znodes whose time is up; at most `max` of them. */
   removeUnused(max: number): void {
+    if (this.#commit.failed) return
     const { tree } = this.#state
     const wallMs = this.#clock.wallMs()
     const unused: string[] = []
@@ -210,7 +224,8 @@ export class RequestPipeline implements ConnectionOwner {
     const xid = reader.int32()
     const opCode = reader.int32()
     const { session } = client
-    if (session === undefined) return client.destroy()
+    // When the disk has failed nothing can be promised any more.
+    if (session === undefined || this.#commit.failed) return client.destroy()
     if (this.#nowMs === 0) this.#nowMs = this.#clock.nowMs()
     this.#state.sessions.touch(session, this.#nowMs)
     this.#dispatch(client, session, xid, opCode, reader)
@@ -405,6 +420,11 @@ export class RequestPipeline implements ConnectionOwner {
       if (client.outbox.isEmpty || client.isClosed) this.#waiting.delete(client)
       client.resumeWhenDurable()
     }
+  }
+
+  onDrained(client: ClientConnection): void {
+    client.flush(this.#commit.durable, this.#clock.nowMs())
+    if (!client.outbox.isEmpty) this.#waiting.add(client)
   }
 
   onClosed(client: ClientConnection): void {

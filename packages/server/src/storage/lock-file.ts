@@ -27,7 +27,7 @@ export class LockFile {
     for (let attempt = 0; attempt < 5; attempt++) {
       if (await create(disk, path, { pid: process.pid, startedAt })) return new LockFile(disk, path)
       const holder = await readHolder(disk, path)
-      if (holder !== undefined && isAlive(holder)) {
+      if (holder !== undefined && isAlive(holder, clock.wallMs())) {
         throw new DataFolderLockedError(`${folder} is in use by the server with process id ${holder.pid}`)
       }
       // Unreadable: it is just being written, unless it stays so.
@@ -74,9 +74,9 @@ async function remove(disk: Disk, path: string): Promise<void> {
   }
 }
 
-function isAlive({ pid, startedAt }: Holder): boolean {
+function isAlive({ pid, startedAt }: Holder, wallMs: number): boolean {
   // In a container every start may have the same process id.
-  if (pid === process.pid) return Date.parse(startedAt) >= Date.now() - process.uptime() * 1000
+  if (pid === process.pid) return Date.parse(startedAt) >= wallMs - process.uptime() * 1000
   try {
     process.kill(pid, 0)
     return true

@@ -64,7 +64,7 @@ export async function readLog(
   try {
     const window = new Window(handle, await handle.sizeBytes())
     await window.moveTo(0)
-    if (!(await checkHeader(window, file))) return { endOffset: 0, torn: window.buffer.length > 0 }
+    if (!checkHeader(window, file)) return { endOffset: 0, torn: window.buffer.length > 0 }
     const endOffset = await readRecords(window, file, onRecord)
     return { endOffset, torn: isLast && (await isTorn(window, file, endOffset)) }
   } finally {

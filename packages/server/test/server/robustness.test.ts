@@ -1,0 +1,198 @@
+import { nodeDisk, nodePlatform, type Disk } from '@conclave/core'
+import { create, exists, getData, OpCode, OPEN_ACL, ping, setData } from '@conclave/protocol'
+import { EmbeddedServer } from '@conclave/server'
+import { eventually, fourLetterWord, RawSession, temporaryFolder } from '@conclave/testing'
+import { mkdir, writeFile } from 'node:fs/promises'
+import { connect } from 'node:net'
+import { expect, test } from 'vitest'
+import { startServer } from '../support/embedded.ts'
+
+/** The real disk, whose syncs of logs can be held back or made to fail. */
+class GatedDisk {
+  isHeld = false
+  failure: Error | undefined
+  #held: (() => void)[] = []
+  readonly disk: Disk = {
+    ...nodeDisk,
+    open: async (path, mode) => {
+      const file = await nodeDisk.open(path, mode)
+      if (!path.includes('/log.')) return file
+      return {
+        write: (bytes, position) => file.write(bytes, position),
+        writeSync: (bytes, position) => file.writeSync(bytes, position),
+        read: (into, position) => file.read(into, position),
+        truncate: length => file.truncate(length),
+        sizeBytes: () => file.sizeBytes(),
+        close: () => file.close(),
+        sync: async () => {
+          if (this.failure !== undefined) throw this.failure
+          if (this.isHeld) await new Promise<void>(resolve => this.#held.push(resolve))
+          await file.sync()
+        },
+      }
+    },
+  }
+
+  release(): void {
+    this.isHeld = false
+    for (const resolve of this.#held.splice(0)) resolve()
+  }
+}
+
+test('durability - nothing that shows a write leaves before the write is on disk', async () => {
+  const gated = new GatedDisk()
+  await using running = await startServer({ platform: { disk: gated.disk } })
+  await using writer = await RawSession.connect(running.server.endpoint)
+  await using reader = await RawSession.connect(running.server.endpoint)
+  await writer.call(create, { path: '/a', data: Buffer.from('old'), acl: OPEN_ACL, flags: 0 })
+  await reader.call(exists, { path: '/a', watch: true })
+  gated.isHeld = true
+  const answered: string[] = []
+  const written = writer
+    .call(setData, { path: '/a', data: Buffer.from('new'), version: -1 })
+    .then(() => answered.push('write'))
+  await eventually(() =>
+    fourLetterWord(running.server.endpoint, 'mntr').then(text => /outstanding_requests\t[^0]/.test(text)),
+  )
+  const read = reader.call(getData, { path: '/a', watch: false }).then(({ response }) => {
+    answered.push(`read ${response?.data?.toString()}`)
+  })
+  // Four-letter words come by the same loop, so by now the read was taken, too.
+  await fourLetterWord(running.server.endpoint, 'ruok')
+  expect(answered).toEqual([])
+  expect(reader.events).toEqual([])
+  gated.release()
+  await Promise.all([written, read])
+  expect([...answered].sort()).toEqual(['read new', 'write'])
+  expect(reader.events).toMatchObject([{ type: 3, path: '/a', afterReplies: 1 }])
+})
+
+test('durability - a disk that fails ends the server; what it acknowledged is there', async () => {
+  const gated = new GatedDisk()
+  const folder = temporaryFolder()
+  const dataDir = `${folder.path}/data`
+  const server = await EmbeddedServer.start({ dataDir, port: 0, platform: { disk: gated.disk } })
+  const session = await RawSession.connect(server.endpoint)
+  await session.call(create, { path: '/kept', data: null, acl: OPEN_ACL, flags: 0 })
+  gated.failure = Object.assign(new Error('no space left on device'), { code: 'ENOSPC' })
+  await expect(session.call(create, { path: '/lost', data: null, acl: OPEN_ACL, flags: 0 })).rejects.toThrow()
+  await expect(server.closed).rejects.toMatchObject({ code: 'ENOSPC' })
+  await server.close()
+  gated.failure = undefined
+  const again = await EmbeddedServer.start({ dataDir, port: 0 })
+  await using reader = await RawSession.connect(again.endpoint)
+  expect((await reader.call(exists, { path: '/kept', watch: false })).errorCode).toBe(0)
+  await again.close()
+  await folder.remove()
+})
+
+test('protocol - hostile frames end their connection and nothing else', async () => {
+  await using running = await startServer()
+  await using good = await RawSession.connect(running.server.endpoint)
+  const hostile = [
+    Buffer.from([0xff, 0xff, 0xff, 0xff]),
+    Buffer.from([0x7f, 0xff, 0xff, 0xff, 0, 0]),
+    Buffer.from([0, 0, 0, 2, 0, 0]),
+    Buffer.from([0, 0, 0, 0]),
+    Buffer.from('GET / HTTP/1.1\r\n\r\n'),
+  ]
+  for (const bytes of hostile) {
+    await new Promise<void>(resolve => {
+      const socket = connect(running.server.endpoint, () => socket.write(bytes))
+      socket.on('error', () => {})
+      socket.once('close', () => resolve())
+    })
+    const session = await RawSession.connect(running.server.endpoint)
+    session.sendBytes(bytes)
+    await session.ended
+  }
+  expect((await good.call(ping, undefined)).errorCode).toBe(0)
+})
+
+test('protocol - a request cut short is a marshalling error, an unknown one is unimplemented, and both leave the connection', async () => {
+  await using running = await startServer()
+  await using session = await RawSession.connect(running.server.endpoint)
+  for (const opCode of [
+    OpCode.create,
+    OpCode.delete,
+    OpCode.setData,
+    OpCode.multi,
+    OpCode.getData,
+    OpCode.exists,
+  ]) {
+    const reply = await session.request(opCode, writer => writer.int32(99))
+    expect(reply.errorCode, `opcode ${opCode}`).toBe(-5)
+    expect(reply.body).toHaveLength(0)
+  }
+  for (const opCode of [0, OpCode.check, 99, 1_000, -10]) {
+    expect((await session.request(opCode)).errorCode, `opcode ${opCode}`).toBe(-6)
+  }
+  expect((await session.call(ping, undefined)).errorCode).toBe(0)
+})
+
+test('connection - one address has no more connections than allowed', async () => {
+  await using running = await startServer({ maxClientCnxns: 2 })
+  await using first = await RawSession.connect(running.server.endpoint)
+  await using second = await RawSession.connect(running.server.endpoint)
+  await expect(RawSession.connect(running.server.endpoint)).rejects.toThrow(/ended/)
+  await first.close()
+  await eventually(() =>
+    RawSession.connect(running.server.endpoint).then(session => session.close().then(() => true)),
+  )
+  expect((await second.call(ping, undefined)).errorCode).toBe(0)
+})
+
+test('four-letter words - are answered whole, in one piece or two', async () => {
+  await using running = await startServer()
+  const { endpoint } = running.server
+  expect(await fourLetterWord(endpoint, 'ruok')).toBe('imok')
+  expect(await fourLetterWord(endpoint, 'isro')).toBe('rw')
+  expect(await fourLetterWord(endpoint, 'srvr\r\n')).toMatch(
+    /^Zookeeper version: \d+\.\d+\.\d+.*\n[\s\S]*Mode: standalone\nNode count: 5\n$/,
+  )
+  expect(await fourLetterWord(endpoint, 'mntr')).toMatch(/^zk_server_state\tstandalone$/m)
+  const inPieces = await new Promise<string>(resolve => {
+    const socket = connect(endpoint, () => {
+      socket.write('ru')
+      setImmediate(() => socket.write('ok'))
+    })
+    let text = ''
+    socket.on('data', data => (text += data.toString()))
+    socket.once('close', () => resolve(text))
+  })
+  expect(inPieces).toBe('imok')
+})
+
+test('data folder - one that cannot be used is refused with a sentence, and nothing is left behind', async () => {
+  const folder = temporaryFolder()
+  await writeFile(`${folder.path}/file`, 'x')
+  await mkdir(`${folder.path}/photos`)
+  await writeFile(`${folder.path}/photos/cat.jpg`, 'x')
+  const start = (dataDir: string): Promise<EmbeddedServer> => EmbeddedServer.start({ dataDir, port: 0 })
+  await expect(start(`${folder.path}/file`)).rejects.toMatchObject({
+    code: 'DATA_FOLDER',
+    message: /is a file/,
+  })
+  await expect(start(`${folder.path}/photos`)).rejects.toMatchObject({
+    code: 'DATA_FOLDER',
+    message: expect.stringMatching(/not a ZooKeeper data folder \(it holds cat\.jpg\)/) as unknown,
+  })
+  await folder.remove()
+})
+
+test('data folder - two servers cannot have one', async () => {
+  await using running = await startServer()
+  await expect(EmbeddedServer.start({ dataDir: running.dataDir, port: 0 })).rejects.toMatchObject({
+    code: 'DATA_FOLDER_LOCKED',
+  })
+})
+
+test('port - one that is taken is refused, and the folder is free again', async () => {
+  await using running = await startServer()
+  const folder = temporaryFolder()
+  const { port } = running.server.endpoint
+  await expect(EmbeddedServer.start({ dataDir: folder.path, port })).rejects.toMatchObject({ code: 'LISTEN' })
+  const server = await EmbeddedServer.start({ dataDir: folder.path, port: 0, platform: nodePlatform })
+  await server.close()
+  await folder.remove()
+})
