@@ -3,13 +3,13 @@ import { NodeExistsError, NoNodeError } from './server-errors.ts'
 
 /** The two calls that it takes, on paths without a chroot. */
 export interface Tree {
-  exists(path: string): Promise<unknown>
+  exists(path: string): Promise<boolean>
   create(path: string): Promise<unknown>
 }
 
 /** Makes a persistent znode and those above it. Looks first: usually everything is there. */
 export async function ensurePath(tree: Tree, path: string): Promise<void> {
-  if (path === '/' || (await tree.exists(path)) !== null) return
+  if (path === '/' || (await tree.exists(path))) return
   try {
     await tree.create(path)
   } catch (error) {
