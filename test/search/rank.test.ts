@@ -108,7 +108,7 @@ describe('search files', () => {
   })
 
   test('batches - even by bytes, every file once, a large one alone', () => {
-    const files = [100_000, 20_000, 20_000, 500_000, 1].map((sizeBytes, index) => ({
+    const files = [800_000, 160_000, 160_000, 4_000_000, 1].map((sizeBytes, index) => ({
       path: `f${index}`,
       sizeBytes,
     }))
