@@ -1,0 +1,74 @@
+import { ZooKeeper } from '@conclave/client'
+import { formatEndpoint } from '@conclave/core'
+import { ApacheEnsemble, eventually, leakGuard } from '@conclave/testing'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+
+let assertClean: () => Promise<void>
+let ensemble: ApacheEnsemble
+
+beforeAll(async () => {
+  assertClean = leakGuard()
+  ensemble = await ApacheEnsemble.start({ tickTimeMs: 500 })
+})
+
+afterAll(async () => {
+  await ensemble.close()
+  await assertClean()
+})
+
+/** The server that a client is connected to. */
+function serverOf(zk: ZooKeeper): ApacheEnsemble['servers'][number] {
+  const { endpoint } = zk
+  const server = ensemble.servers.find(
+    ({ connectString }) => endpoint && connectString === formatEndpoint(endpoint),
+  )
+  if (server === undefined) throw new Error('connected to none of the ensemble')
+  return server
+}
+
+test('ensemble - a session, its ephemerals and its watches move to another server when its own dies', async () => {
+  await using witness = await ZooKeeper.connect(ensemble.connectString)
+  const zk = await ZooKeeper.connect(ensemble.connectString)
+  const { sessionId } = zk.session
+  await zk.create('/moving', null, { mode: 'ephemeral' })
+  const events: string[] = []
+  await zk.exists('/awaited', { watch: ({ type }) => events.push(type) })
+
+  // Each server in turn, so that one of them leads the quorum.
+  for (let move = 1; move <= 3; move++) {
+    const server = serverOf(zk)
+    await server.kill()
+    await zk.setData('/moving', `${move}`).catch(() => zk.setData('/moving', `${move}`))
+    expect(serverOf(zk)).not.toBe(server)
+    expect(zk.session.sessionId).toBe(sessionId)
+    await server.restart()
+  }
+
+  await witness.sync()
+  const { data, stat } = await witness.getData('/moving')
+  expect(data?.toString()).toBe('3')
+  expect(stat.ephemeralOwner).toBe(sessionId)
+  await witness.create('/awaited')
+  await eventually(() => events.length > 0, { what: 'the watch that moved along' })
+  await zk.close()
+  await witness.sync()
+  expect(await witness.exists('/moving')).toBeNull()
+  expect(events).toEqual(['nodeCreated'])
+})
+
+test('ensemble - without a quorum nothing is acknowledged, and with one again all goes on', async () => {
+  const [first, second] = ensemble.servers
+  const zk = await ZooKeeper.connect(ensemble.connectString, { sessionTimeoutMs: 10_000 })
+  await zk.create('/quorum', '0')
+  await first!.kill()
+  await second!.kill()
+  await eventually(() => zk.state === 'suspended', { what: 'the loss of the quorum to show' })
+  let acknowledged = false
+  const write = zk.setData('/quorum', '1').then(() => (acknowledged = true))
+  await first!.restart()
+  await write
+  expect(acknowledged).toBe(true)
+  expect((await zk.getData('/quorum')).data?.toString()).toBe('1')
+  await second!.restart()
+  await zk.close()
+})
