@@ -206,6 +206,8 @@ class Election {
     if (candidate.connected) return
     candidate.connected = true
     if (candidate.session === 0) {
+      candidate.waiting = []
+      this.step(candidate, { type: 'lost' })
       candidate.session = this.#nextSession++
     } else {
       for (const again of candidate.waiting.splice(0)) again()
@@ -228,10 +230,7 @@ class Election {
     const { session } = candidate
     candidate.session = 0
     for (const znode of [...this.znodes.values()]) if (znode.session === session) this.remove(znode.name)
-    candidate.messages = candidate.messages.filter(message => message.to === 'candidate')
-    candidate.waiting = []
     this.watches = this.watches.filter(watch => watch.candidate !== candidate)
-    this.step(candidate, { type: 'lost' })
   }
 
   /** Time passes in small steps, and each candidate's lease timer fires in time. */
@@ -277,23 +276,22 @@ function formatSequence(sequence: number): string {
   return sequence < 0 ? `-${String(-sequence).padStart(9, '0')}` : String(sequence).padStart(10, '0')
 }
 
+const WEIGHTS = {
+  toEnsemble: 24,
+  toCandidate: 24,
+  disconnect: 3,
+  reconnect: 6,
+  expire: 3,
+  write: 4,
+  pass: 3,
+  deleteByOthers: 3,
+  resign: 1,
+}
+
 const action = fc.record({
   who: fc.nat(2),
-  what: fc.constantFrom(
-    'toEnsemble',
-    'toEnsemble',
-    'toEnsemble',
-    'toCandidate',
-    'toCandidate',
-    'toCandidate',
-    'disconnect',
-    'reconnect',
-    'reconnect',
-    'expire',
-    'write',
-    'pass',
-    'deleteByOthers',
-    'resign',
+  what: fc.oneof(
+    ...Object.entries(WEIGHTS).map(([what, weight]) => ({ weight, arbitrary: fc.constant(what) })),
   ),
 })
 
@@ -315,10 +313,10 @@ function act(election: Election, { who, what }: { readonly who: number; readonly
     case 'pass':
       return election.pass(250)
     case 'deleteByOthers': {
-      // Only a candidate that does not lead: whoever deletes a leader's znode takes its exclusion away, and all that
+      // Only one that has not taken office: whoever deletes a leader's znode takes its exclusion away, and all that
       // is left then is the fence.
       const own = candidate.machine.inspect().own
-      if (own === undefined || candidate.leaseToken !== undefined) return
+      if (own === undefined || election.znodes.get(own)?.version !== 0) return
       election.someWereDeleted = true
       election.remove(own)
       return
@@ -328,33 +326,55 @@ function act(election: Election, { who, what }: { readonly who: number; readonly
   }
 }
 
+/** Delivers all that is under way, and all that follows from it. */
+function settle(election: Election): void {
+  for (let round = 0; round < 60; round++) {
+    for (const candidate of election.candidates) {
+      election.deliver(candidate, 'ensemble')
+      election.deliver(candidate, 'candidate')
+    }
+    election.check()
+  }
+}
+
 describe('election machine', () => {
   test('interleavings - never two leaders, tokens that only grow, and in the end a leader', () => {
     const firstSequence = fc.constantFrom(0, 2 ** 31 - 3)
     fc.assert(
-      fc.property(firstSequence, fc.array(action, { maxLength: 150, size: 'max' }), (first, actions) => {
-        const election = new Election(3, first)
-        for (const each of actions) {
-          act(election, each)
-          election.check()
-        }
-        // A healthy network again: whoever still wants the office gets it, one of them.
-        for (const candidate of election.candidates) election.reconnect(candidate)
-        for (let round = 0; round < 60; round++) {
-          for (const candidate of election.candidates) {
-            election.deliver(candidate, 'ensemble')
-            election.deliver(candidate, 'candidate')
+      fc.property(
+        firstSequence,
+        fc.boolean(),
+        fc.array(action, { maxLength: 150, size: 'max' }),
+        (first, isWarm, actions) => {
+          const election = new Election(3, first)
+          if (isWarm) settle(election)
+          for (const each of actions) {
+            act(election, each)
+            election.check()
           }
-          election.check()
-        }
-        const running = election.candidates.filter(({ ended }) => ended === undefined)
-        const leading = running.filter(({ leaseToken }) => leaseToken !== undefined)
-        expect(leading).toHaveLength(Math.min(1, running.length))
-        // Nothing is left of whoever has ended.
-        expect(election.znodes.size).toBeLessThanOrEqual(running.length)
-      }),
+          // A healthy network again: whoever still wants the office gets it, one of them.
+          for (const candidate of election.candidates) election.reconnect(candidate)
+          settle(election)
+          const running = election.candidates.filter(({ ended }) => ended === undefined)
+          const leading = running.filter(({ leaseToken }) => leaseToken !== undefined)
+          expect(leading).toHaveLength(Math.min(1, running.length))
+          // Nothing is left of whoever has ended.
+          expect(election.znodes.size).toBeLessThanOrEqual(running.length)
+        },
+      ),
       { numRuns: 400 },
     )
+  })
+
+  test('cut off - when the session expires and the next takes office, the old leader has already stopped', () => {
+    const election = new Election(3, 0)
+    settle(election)
+    const leader = election.candidates.find(({ leaseToken }) => leaseToken !== undefined)!
+    election.disconnect(leader)
+    election.expire(leader)
+    settle(election)
+    expect(leader.ended).toBe('unproven')
+    expect(election.candidates.filter(({ leaseToken }) => leaseToken !== undefined)).toHaveLength(1)
   })
 
   function elected(): ElectionMachine {
