@@ -27,7 +27,14 @@ interface Running {
 let batches: Batch[]
 
 beforeAll(async () => {
-  batches = toBatches(folder, await collectFiles(folder), ['leader', 'election', 'session'])
+  const large = toBatches(folder, await collectFiles(folder), ['leader', 'election', 'session'])
+  // Many small tasks: enough of them are under way, and waiting, whenever something dies.
+  batches = large.flatMap(({ paths, ...batch }) => {
+    const few = Array.from({ length: Math.ceil(paths.length / 10) }, (_, i) =>
+      paths.slice(i * 10, i * 10 + 10),
+    )
+    return few.map(paths => ({ ...batch, paths }))
+  })
 })
 
 /** Runs the whole search on a cluster of its own; `disturb` is called once, when a tenth of it is done. */

@@ -2,6 +2,7 @@ import { ZooKeeper, type ConnectOptions, type ConnectTarget } from '@conclave/cl
 import * as cluster from '@conclave/cluster'
 import { defaultDataFolder } from './default-data-folder.ts'
 import { EmbeddedEngine } from './embedded-engine.ts'
+import { threadImportsFor } from './thread-imports.ts'
 
 const SCHEME = 'embedded:'
 
@@ -22,9 +23,17 @@ export function connect(target?: ConnectTarget, options?: ConnectOptions): Promi
   return ZooKeeper.connect(resolveTarget(target), options)
 }
 
-/** `joinCluster` of `@conclave/cluster`, with `embedded:DIR` and a default for `connect`. */
+/**
+ * `joinCluster` of `@conclave/cluster`, with `embedded:DIR` and a default for `connect`, and with task modules that may
+ * be TypeScript.
+ */
 export function joinCluster(options: WithDefaultConnect<cluster.JoinOptions>): Promise<cluster.ClusterNode> {
-  return cluster.joinCluster({ ...options, connect: resolveTarget(options.connect) })
+  const loaders = threadImportsFor([options.tasks ?? []].flat())
+  return cluster.joinCluster({
+    ...options,
+    connect: resolveTarget(options.connect),
+    threadImports: [...loaders, ...(options.threadImports ?? [])],
+  })
 }
 
 /** `connectCluster` of `@conclave/cluster`, with `embedded:DIR` and a default for `connect`. */

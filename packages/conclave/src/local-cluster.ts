@@ -6,7 +6,6 @@ import { resolveTarget } from './connect.ts'
 import { EmbeddedEngine } from './embedded-engine.ts'
 import { builtModule } from './built-module.ts'
 import type { NodeArguments } from './node-main.ts'
-import { threadImportsFor } from './task-modules.ts'
 
 export interface LocalClusterOptions {
   /** How many nodes to keep alive on this machine. Default 4. */
@@ -59,7 +58,6 @@ export async function startLocalCluster(options: LocalClusterOptions): Promise<L
     connect,
     cluster,
     tasks: tasks.map(url => url.href),
-    threadImports: threadImportsFor(tasks),
     slots: options.slots ?? Math.max(1, Math.floor(availableParallelism() / nodes)),
     sessionTimeoutMs: options.sessionTimeoutMs ?? 10_000,
   }

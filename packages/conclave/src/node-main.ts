@@ -10,7 +10,6 @@ export interface NodeArguments {
   readonly cluster: string
   /** URLs of task modules. */
   readonly tasks: readonly string[]
-  readonly threadImports: readonly string[]
   readonly slots?: number
   readonly sessionTimeoutMs?: number
 }

@@ -5,6 +5,7 @@ import { Worker } from 'node:worker_threads'
 import { UsageError } from '@conclave/core'
 import { builtModule } from './built-module.ts'
 import type { ModuleExports } from './module-exports.ts'
+import { threadImportsFor } from './thread-imports.ts'
 
 const MODULE_ENDING = /\.[cm]?[jt]sx?$/
 
@@ -35,16 +36,6 @@ export function taskNameOf(text: string): string {
   const hash = text.lastIndexOf('#')
   if (hash === -1) return text
   return `${basename(text.slice(0, hash)).replace(MODULE_ENDING, '')}${text.slice(hash)}`
-}
-
-/**
- * What the task threads must import before these modules: a loader where one of them is TypeScript. It is the same
- * on every version of Node.js, so that a module that works on one works on all: those that strip types themselves
- * know neither enums nor imports of './x.js' that mean './x.ts'.
- */
-export function threadImportsFor(modules: readonly URL[]): string[] {
-  const hasTypeScript = modules.some(module => /\.[cm]?tsx?$/.test(module.pathname))
-  return hasTypeScript ? [builtModule('typescript-loader').href] : []
 }
 
 /**

@@ -9,7 +9,7 @@ import {
   wholeNumber,
 } from '../options.ts'
 import { hex, say } from '../output.ts'
-import { parseTaskModule, threadImportsFor } from '../task-modules.ts'
+import { parseTaskModule } from '../task-modules.ts'
 
 interface JoinOptions {
   readonly connect?: string
@@ -51,7 +51,6 @@ async function join(options: JoinOptions, command: Command): Promise<void> {
     ...(options.connect === undefined ? {} : { connect: options.connect }),
     cluster: options.cluster,
     tasks,
-    threadImports: threadImportsFor(tasks),
     host: options.host,
     port: options.port,
     ...(options.slots === undefined ? {} : { slots: options.slots }),
