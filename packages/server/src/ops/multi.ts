@@ -13,6 +13,7 @@ import {
 } from '@conclave/protocol'
 import type { DataTree } from '../state/data-tree.ts'
 import { PendingChanges } from '../state/pending-changes.ts'
+import { writeData } from '../state/znode-data.ts'
 import { CONTAINER_OWNER, ttlOwner, writeStat } from '../state/znode.ts'
 import { prepareCheck } from './check.ts'
 import { prepareCreate, type CreateOpCode } from './create.ts'
@@ -155,7 +156,7 @@ function writeReadResult(
   }
   writeResultHeader(writer, OpCode[op], false, 0)
   if (op === 'getData') {
-    writer.bytes(znode.data)
+    writeData(writer, znode.data)
     return writeStat(writer, znode)
   }
   writer.vector([...(znode.children ?? [])], name => writer.string(name))

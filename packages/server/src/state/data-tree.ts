@@ -3,6 +3,7 @@ import { baseName, EventType, parentPath, READ_ACL, type Acl } from '@conclave/p
 import { AclCache } from './acl-cache.ts'
 import { TreeDigest, znodeDigest } from './tree-digest.ts'
 import { WatchManager, WatchMode, type Watcher } from './watch-manager.ts'
+import { dataLength, keepData } from './znode-data.ts'
 import { ownerKind, Znode } from './znode.ts'
 
 /** Znodes that every tree has, and that cannot be deleted. */
@@ -38,8 +39,7 @@ export class DataTree {
   #dataBytes = 0
 
   constructor() {
-    for (const path of RESERVED_PATHS)
-      this.insert(path, new Znode(Buffer.alloc(0), this.acls.builtIn, 0, 0, 0n))
+    for (const path of RESERVED_PATHS) this.insert(path, new Znode('', this.acls.builtIn, 0, 0, 0n))
     this.setAcl('/zookeeper/config', READ_ACL, -1)
   }
 
@@ -78,7 +78,7 @@ export class DataTree {
       parent.children.add(baseName(path))
     }
     this.znodes.set(path, znode)
-    this.#dataBytes += path.length + lengthOf(znode.data)
+    this.#dataBytes += path.length + dataLength(znode.data)
     znode.digest = znodeDigest(path, znode)
     this.digest.add(znode.digest)
     this.#ownerSet(path, znode)?.add(path)
@@ -87,7 +87,7 @@ export class DataTree {
   /** Takes a znode out. Its parent's list of children is the caller's. */
   #remove(path: string, znode: Znode): void {
     this.znodes.delete(path)
-    this.#dataBytes -= path.length + lengthOf(znode.data)
+    this.#dataBytes -= path.length + dataLength(znode.data)
     this.digest.subtract(znode.digest)
     const owned = this.#ownerSet(path, znode)
     owned?.delete(path)
@@ -132,7 +132,7 @@ export class DataTree {
       there.acl = entry
       return
     }
-    this.insert(path, new Znode(own(data), this.acls.acquire(acl), zxid, timeMs, owner))
+    this.insert(path, new Znode(keepData(data), this.acls.acquire(acl), zxid, timeMs, owner))
     this.dataWatches.trigger(EventType.nodeCreated, path, zxid, acl)
     this.childWatches.trigger(EventType.nodeChildrenChanged, abovePath, zxid, above.acl.acl)
   }
@@ -167,8 +167,8 @@ export class DataTree {
   setData(path: string, data: Uint8Array | null, version: number, { zxid, timeMs }: TxnTime): void {
     const znode = this.znodes.get(path)
     if (znode === undefined) return
-    this.#dataBytes += lengthOf(data) - lengthOf(znode.data)
-    znode.data = own(data)
+    this.#dataBytes += dataLength(data) - dataLength(znode.data)
+    znode.data = keepData(data)
     znode.version = version
     znode.mzxid = zxid
     znode.mtimeMs = timeMs
@@ -216,13 +216,4 @@ export class DataTree {
     this.dataWatches.add(path, watcher, WatchMode.persistent)
     this.childWatches.add(path, watcher, WatchMode.persistent)
   }
-}
-
-/** A copy, because what comes is a view of a network buffer or of a window on the log. */
-function own(data: Uint8Array | null): Uint8Array | null {
-  return data === null ? null : Buffer.from(data)
-}
-
-function lengthOf(data: Uint8Array | null): number {
-  return data === null ? 0 : data.length
 }

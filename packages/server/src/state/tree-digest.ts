@@ -1,4 +1,5 @@
 import { crc32 } from 'node:zlib'
+import { dataBytes, dataLength } from './znode-data.ts'
 import type { Znode } from './znode.ts'
 
 /** Path and stat of all but absurd znodes fit; data up to this size is copied beside them. */
@@ -10,22 +11,22 @@ const scratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES)
 const scratchView = new DataView(scratch.buffer)
 
 /**
- * One znode's part of the digest: CRC-32 over path, data and stat. What lies below `/zookeeper/` does not count,
+ * One znode's part of the digest: CRC-32 over path, data and stat, as a signed number. What lies below `/zookeeper/` does not count,
  * because servers change quota statistics there on their own. (Apache's `DigestCalculator`, version 2)
  */
 export function znodeDigest(path: string, znode: Znode): number {
   if (path.startsWith('/zookeeper/')) return 0
   const name = path === '/' ? '' : path
   const data = znode.data
-  const dataBytes = data === null ? 0 : data.length
-  if (name.length * 3 + dataBytes + STAT_BYTES > SCRATCH_BYTES) {
-    const soFar = data === null ? crc32(name) : crc32(data, crc32(name))
-    return crc32(scratch.subarray(0, putStat(0, znode)), soFar)
+  const length = dataLength(data)
+  if (name.length * 3 + length + STAT_BYTES > SCRATCH_BYTES) {
+    const soFar = crc32(dataBytes(data) ?? '', crc32(name))
+    return crc32(scratch.subarray(0, putStat(0, znode)), soFar) | 0
   }
-  let at = scratch.write(name, 0)
-  if (data !== null) scratch.set(data, at)
-  at += dataBytes
-  return crc32(scratch.subarray(0, putStat(at, znode)))
+  const at = scratch.write(name, 0)
+  if (typeof data === 'string') scratch.write(data, at, 'latin1')
+  else if (data !== null) scratch.set(data, at)
+  return crc32(scratch.subarray(0, putStat(at + length, znode))) | 0
 }
 
 function putStat(start: number, znode: Znode): number {
@@ -65,8 +66,9 @@ export class TreeDigest {
     return BigInt.asIntN(64, (BigInt(this.#high) << 32n) | BigInt(this.#low))
   }
 
+  /** `part` as `znodeDigest` gives it; it counts as unsigned. */
   add(part: number): void {
-    this.#low += part
+    this.#low += part >>> 0
     if (this.#low > 0xffff_ffff) {
       this.#low -= 0x1_0000_0000
       this.#high = (this.#high + 1) | 0
@@ -74,7 +76,7 @@ export class TreeDigest {
   }
 
   subtract(part: number): void {
-    this.#low -= part
+    this.#low -= part >>> 0
     if (this.#low < 0) {
       this.#low += 0x1_0000_0000
       this.#high = (this.#high - 1) | 0

@@ -1,5 +1,6 @@
 import type { JuteWriter } from '@conclave/protocol'
 import type { AclEntry } from './acl-cache.ts'
+import { dataLength, type ZnodeData } from './znode-data.ts'
 
 /** The owner of a container znode, in place of a session. (`EphemeralType.CONTAINER_EPHEMERAL_OWNER`) */
 export const CONTAINER_OWNER = -(2n ** 63n)
@@ -30,13 +31,14 @@ export function ttlOfOwner(owner: bigint): number {
 /** One znode. The fields are those of Apache's `StatPersisted`, and what is derived from them. */
 export class Znode {
   /** Never changed in place, so a snapshot in progress can hold on to it. */
-  data: Uint8Array | null
+  data: ZnodeData
   acl: AclEntry
   readonly czxid: number
   readonly ctimeMs: number
   readonly owner: bigint
   mzxid: number
-  mtimeMs: number
+  /** `mtimeMs`, from `ctimeMs` on: a small number, where a second date would be an object of its own. */
+  #mtimeOffsetMs = 0
   pzxid: number
   version = 0
   /** Counts creations of children only; it is also the next sequence number. */
@@ -44,18 +46,25 @@ export class Znode {
   aversion = 0
   /** Names of the children; made with the first one. */
   children: Set<string> | undefined = undefined
-  /** This znode's part of the tree's digest. */
+  /** This znode's part of the tree's digest, as a signed number: those take no memory of their own. */
   digest = 0
 
-  constructor(data: Uint8Array | null, acl: AclEntry, czxid: number, ctimeMs: number, owner: bigint) {
+  constructor(data: ZnodeData, acl: AclEntry, czxid: number, ctimeMs: number, owner: bigint) {
     this.data = data
     this.acl = acl
     this.czxid = czxid
     this.ctimeMs = ctimeMs
     this.owner = owner
     this.mzxid = czxid
-    this.mtimeMs = ctimeMs
     this.pzxid = czxid
+  }
+
+  get mtimeMs(): number {
+    return this.ctimeMs + this.#mtimeOffsetMs
+  }
+
+  set mtimeMs(timeMs: number) {
+    this.#mtimeOffsetMs = timeMs - this.ctimeMs
   }
 
   get childCount(): number {
@@ -77,7 +86,7 @@ export function writeStat(writer: JuteWriter, znode: Znode): void {
   writer.int32((znode.cversion * 2 - childCount) | 0)
   writer.int32(znode.aversion)
   writer.int64(ownerKind(znode.owner) === 'session' ? znode.owner : 0n)
-  writer.int32(znode.data === null ? 0 : znode.data.length)
+  writer.int32(dataLength(znode.data))
   writer.int32(childCount)
   writer.safeInt64(znode.pzxid)
 }

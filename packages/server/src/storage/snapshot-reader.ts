@@ -13,6 +13,7 @@ import {
   SNAPSHOT_MAGIC,
 } from '@conclave/protocol'
 import type { ServerState } from '../state/server-state.ts'
+import { keepData } from '../state/znode-data.ts'
 import { Znode } from '../state/znode.ts'
 import { adler32 } from './checksum.ts'
 import type { ZxidFile } from './data-folder.ts'
@@ -89,7 +90,7 @@ function readZnodes(reader: JuteReader, state: ServerState): void {
     const version = reader.int32()
     const cversion = reader.int32()
     const aversion = reader.int32()
-    const znode = new Znode(data === null ? null : Buffer.from(data), acl, czxid, ctimeMs, reader.int64())
+    const znode = new Znode(keepData(data), acl, czxid, ctimeMs, reader.int64())
     znode.mzxid = mzxid
     znode.mtimeMs = mtimeMs
     znode.version = version

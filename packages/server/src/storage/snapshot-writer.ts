@@ -10,6 +10,7 @@ import {
 } from '@conclave/protocol'
 import { BUILT_IN_ID } from '../state/acl-cache.ts'
 import type { ServerState } from '../state/server-state.ts'
+import { writeData } from '../state/znode-data.ts'
 import type { Znode } from '../state/znode.ts'
 import { adler32 } from './checksum.ts'
 import type { DataFolder } from './data-folder.ts'
@@ -112,7 +113,7 @@ function writeHead(writer: JuteWriter, state: ServerState): void {
 /** Path, data, number of the access list, and the persisted stat. The root is the empty path: `/` marks the end. */
 function writeZnode(writer: JuteWriter, path: string, znode: Znode, aclId: number): void {
   writer.string(path === '/' ? '' : path)
-  writer.bytes(znode.data)
+  writeData(writer, znode.data)
   writer.safeInt64(aclId)
   writer.safeInt64(znode.czxid)
   writer.safeInt64(znode.mzxid)

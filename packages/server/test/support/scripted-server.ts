@@ -3,6 +3,7 @@ import { OPEN_ACL, OpCode, type Txn } from '@conclave/protocol'
 import { SimulatedDisk } from '@conclave/testing'
 import { GroupCommit } from '../../src/pipeline/group-commit.ts'
 import type { ServerState } from '../../src/state/server-state.ts'
+import { dataBytes } from '../../src/state/znode-data.ts'
 import { DataFolder } from '../../src/storage/data-folder.ts'
 import { recover } from '../../src/storage/recovery.ts'
 import { writeSnapshot } from '../../src/storage/snapshot-writer.ts'
@@ -76,7 +77,7 @@ export function describeState(state: ServerState): string[] {
     const stat = [czxid, mzxid, pzxid, version, cversion, aversion, owner].join(' ')
     const names = [...(children ?? [])].sort().join(',')
     lines.push(
-      `${path} ${data === null ? 'null' : Buffer.from(data).toString()} ${stat} ${JSON.stringify(acl.acl)} [${names}]`,
+      `${path} ${dataBytes(data)?.toString() ?? 'null'} ${stat} ${JSON.stringify(acl.acl)} [${names}]`,
     )
   }
   return lines.sort()
