@@ -87,22 +87,33 @@ function serve(socket: Socket, byOpCode: Map<number, Buffer>): void {
   let greeted = false
   socket.setNoDelay(true)
   socket.on('error', () => {})
+  const xids: number[] = []
+  const replies: Buffer[] = []
   socket.on('data', (chunk: Buffer) => {
-    const out: Buffer[] = []
+    let bytes = 0
     decoder.push(chunk, (buffer, start, end) => {
       if (!greeted) {
         greeted = true
-        out.push(connectReply(end - start > OLD_CONNECT_REQUEST_BYTES))
+        socket.write(connectReply(end - start > OLD_CONNECT_REQUEST_BYTES))
         return
       }
-      const xid = buffer.readInt32BE(start)
       const reply = byOpCode.get(buffer.readInt32BE(start + 4))
       if (reply === undefined) return
-      const copy = Buffer.from(reply)
-      copy.writeInt32BE(xid, 4)
-      out.push(copy)
+      xids.push(buffer.readInt32BE(start))
+      replies.push(reply)
+      bytes += reply.length
     })
-    if (out.length > 0) socket.write(out.length === 1 ? out[0]! : Buffer.concat(out))
+    if (bytes === 0) return
+    const out = Buffer.allocUnsafeSlow(bytes)
+    let at = 0
+    for (let i = 0; i < replies.length; i++) {
+      const reply = replies[i]!
+      reply.copy(out, at)
+      out.writeInt32BE(xids[i]!, at + 4)
+      at += reply.length
+    }
+    xids.length = replies.length = 0
+    socket.write(out)
   })
 }
 
