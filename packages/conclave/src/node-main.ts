@@ -3,6 +3,7 @@
 import { agentChannel, TaskModuleError, USAGE_EXIT_CODE } from '@conclave/cluster'
 import { messageOf, UsageError } from '@conclave/core'
 import { joinCluster } from './connect.ts'
+import { nodeLogger } from './node-log.ts'
 
 /** What `startLocalCluster` passes to each node. */
 export interface NodeArguments {
@@ -36,6 +37,7 @@ async function run({ tasks, ...options }: NodeArguments): Promise<number> {
     await using node = await joinCluster({
       ...options,
       tasks: tasks.map(url => new URL(url)),
+      ...nodeLogger(),
       signal: ending.signal,
     })
     await Promise.race([aborted(ending.signal), node.closed])

@@ -1,13 +1,19 @@
 import { consoleLogger, type Logger } from '@conclave/core'
 import { InvalidArgumentError, Option, type Command } from 'commander'
+import { LOG_ENVIRONMENT_VARIABLE } from './node-log.ts'
 
 /** The options that more than one command has, worded once. */
 
 export function connectOption(): Option {
+  return serversOption('the ZooKeeper servers', "the embedded server on this project's own folder")
+}
+
+/** As `connectOption`, with words of one's own for what is at these servers, and for what happens without them. */
+export function serversOption(what: string, otherwise: string): Option {
+  // A default of `undefined` is not shown by itself.
   return new Option(
     '-c, --connect <servers>',
-    "the ZooKeeper servers, 'zk1:2181,zk2:2181/chroot', or 'embedded:DIR' for the embedded server on a folder " +
-      "(default: the embedded server on this project's own folder)",
+    `${what}: 'zk1:2181,zk2:2181/chroot', or 'embedded:DIR' for the embedded server on a folder (default: ${otherwise})`,
   ).env('CONCLAVE_CONNECT')
 }
 
@@ -44,11 +50,9 @@ export function wholeNumber(min: number, max: number = Number.MAX_SAFE_INTEGER):
   }
 }
 
-/** The `logger` option of whatever a command starts, where the user wants to see the log. */
+/** The `logger` option of whatever a command starts, where the user wants to see the log; nodes show theirs too. */
 export function verboseLogger(command: Command): { readonly logger?: Logger } {
-  return isVerbose(command) ? { logger: consoleLogger('debug') } : {}
-}
-
-export function isVerbose(command: Command): boolean {
-  return command.optsWithGlobals<{ verbose?: boolean }>().verbose === true
+  if (command.optsWithGlobals<{ verbose?: boolean }>().verbose !== true) return {}
+  process.env[LOG_ENVIRONMENT_VARIABLE] = '1'
+  return { logger: consoleLogger('debug') }
 }

@@ -33,7 +33,7 @@ export function report(error: unknown, verbose: boolean): number {
   if (isInterrupted()) return ExitCode.interrupted
   // A reader that has enough (`| head`) is no failure.
   if (codeOf(error) === 'EPIPE') return ExitCode.ok
-  const hint = HINTS[codeOf(error) ?? '']
+  const hint = codeOf(causeOf(error)) === 'EMBEDDED_SERVER' ? undefined : HINTS[codeOf(error) ?? '']
   say(`conclave: ${describe(error, verbose)}${hint === undefined ? '' : `: ${hint}`}`)
   if (verbose) {
     for (let cause = causeOf(error); cause !== undefined; cause = causeOf(cause)) {

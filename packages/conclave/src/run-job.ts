@@ -61,7 +61,8 @@ async function runOnOwnCluster(options: RunJobOptions): Promise<void> {
     await submitAndWrite(cluster, functionName, inputs, output, options)
   } finally {
     await local.close()
-    await cluster.zk.deleteRecursive(`/conclave/${name}`)
+    // What is left of it where this fails disturbs nobody; what failed before it is what there is to tell.
+    await cluster.zk.deleteRecursive(`/conclave/${name}`).catch(() => {})
   }
 }
 
@@ -105,10 +106,12 @@ async function submitAndWrite(
   let failed: number
   try {
     failed = await writeOutcomes(job, inputs, output, options)
-  } finally {
-    // Its results are written, or nobody will read them: an interrupted run, a full disk, a reader that has enough.
-    await job.remove()
+  } catch (error) {
+    // Nobody will read the rest: an interrupted run, a full disk, a reader that has enough.
+    await job.remove().catch(() => {})
+    throw error
   }
+  await job.remove()
   const seconds = (performance.now() - startedMs) / 1000
   const rate = Math.round(job.taskCount / seconds).toLocaleString('en')
   const failures = failed === 0 ? '' : `, ${failed} of them failed`

@@ -1,13 +1,6 @@
 import { Command, Option } from 'commander'
 import { interruptSignal } from '../interrupt.ts'
-import {
-  clusterOption,
-  connectOption,
-  nodesOption,
-  slotsOption,
-  verboseLogger,
-  wholeNumber,
-} from '../options.ts'
+import { nodesOption, serversOption, slotsOption, verboseLogger, wholeNumber } from '../options.ts'
 
 interface RunOptions {
   readonly input: readonly string[]
@@ -28,12 +21,13 @@ export function runCommand(): Command {
       'run an exported function of a module over many inputs, one task each, and write the results as NDJSON',
     )
     .argument('<task>', "'./tasks.js#countWords': a function of a JavaScript or TypeScript file")
-    .option(
-      '-i, --input <pattern>',
-      'the files that match, each a task that gets the path as a string; may be repeated ' +
-        '(default: each line of standard input is the JSON value that a task gets)',
-      (pattern: string, patterns: readonly string[]) => [...patterns, pattern],
-      [],
+    .addOption(
+      new Option(
+        '-i, --input <pattern>',
+        'the files that match, each a task that gets the path as a string; may be repeated',
+      )
+        .default([], 'each line of standard input is the JSON value that a task gets')
+        .argParser((pattern: string, patterns: readonly string[]) => [...patterns, pattern]),
     )
     .option('-o, --output <file>', 'where the results go (default: standard output)')
     .option('--unordered', 'write results as they come, not in the order of the inputs')
@@ -47,9 +41,9 @@ export function runCommand(): Command {
         .argParser(wholeNumber(1)),
     )
     .addOption(
-      connectOption().default(undefined, 'a cluster of its own, started on this machine for this job'),
+      serversOption('the servers of a cluster that runs', 'a cluster is started on this machine for the job'),
     )
-    .addOption(clusterOption().default(undefined, "'default'; only with --connect"))
+    .option('--cluster <name>', "the name of that cluster (default: 'default')")
     .addOption(nodesOption())
     .addOption(slotsOption())
     .addHelpText(

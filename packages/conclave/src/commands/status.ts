@@ -35,6 +35,8 @@ async function status(options: StatusOptions, command: Command): Promise<void> {
   await using cluster = await connectCluster({
     connect,
     cluster: options.cluster,
+    // Who only looks does not want to wait long for servers that do not answer.
+    sessionTimeoutMs: 4_000,
     ...verboseLogger(command),
     signal,
   })
