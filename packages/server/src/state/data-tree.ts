@@ -1,4 +1,3 @@
-import { assert } from '@conclave/core'
 import { baseName, EventType, parentPath, READ_ACL, type Acl } from '@conclave/protocol'
 import { AclCache } from './acl-cache.ts'
 import { TreeDigest, znodeDigest } from './tree-digest.ts'
@@ -60,6 +59,7 @@ export class DataTree {
   clear(): void {
     for (const znode of this.znodes.values()) this.acls.release(znode.acl)
     this.znodes.clear()
+    this.#lastParentPath = '?'
     this.digest.clear()
     this.ephemerals.clear()
     this.containers.clear()
@@ -67,13 +67,13 @@ export class DataTree {
     this.#dataBytes = 0
   }
 
-  /** Puts a znode at a path whose parent is there, in place of one that may be there. Tells nobody. */
-  insert(path: string, znode: Znode): void {
+  /** Puts a znode at a path, in place of one that may be there, and tells nobody; `false` where there is no parent. */
+  insert(path: string, znode: Znode): boolean {
     const old = this.znodes.get(path)
     if (old !== undefined) this.#remove(path, old)
     if (path !== '/') {
-      const parent = this.znodes.get(parentPath(path))
-      assert(parent !== undefined, `${path} has no parent`)
+      const parent = this.#parentOf(path)
+      if (parent === undefined) return false
       parent.children ??= new Set()
       parent.children.add(baseName(path))
     }
@@ -82,11 +82,25 @@ export class DataTree {
     znode.digest = znodeDigest(path, znode)
     this.digest.add(znode.digest)
     this.#ownerSet(path, znode)?.add(path)
+    return true
   }
+
+  /** Siblings mostly come one after the other, so the parent of the last one is the first guess. */
+  #parentOf(path: string): Znode | undefined {
+    const slash = path.lastIndexOf('/')
+    if (slash !== this.#lastParentPath.length || !path.startsWith(this.#lastParentPath)) {
+      this.#lastParentPath = slash === 0 ? '' : path.slice(0, slash)
+      this.#lastParent = this.get(this.#lastParentPath)
+    }
+    return this.#lastParent
+  }
+  #lastParentPath = '?'
+  #lastParent: Znode | undefined
 
   /** Takes a znode out. Its parent's list of children is the caller's. */
   #remove(path: string, znode: Znode): void {
     this.znodes.delete(path)
+    this.#lastParentPath = '?'
     this.#dataBytes -= path.length + dataLength(znode.data)
     this.digest.subtract(znode.digest)
     const owned = this.#ownerSet(path, znode)

@@ -7,7 +7,6 @@ import {
   FILE_VERSION,
   FileHeader,
   JuteReader,
-  parentPath,
   ProtocolError,
   readZxid,
   SNAPSHOT_MAGIC,
@@ -97,9 +96,7 @@ function readZnodes(reader: JuteReader, state: ServerState): void {
     znode.cversion = cversion
     znode.aversion = aversion
     znode.pzxid = readZxid(reader)
-    if (path !== '' && tree.get(parentPath(path)) === undefined)
-      throw new ProtocolError(`${path} has no parent`)
-    tree.insert(path === '' ? '/' : path, znode)
+    if (!tree.insert(path === '' ? '/' : path, znode)) throw new ProtocolError(`${path} has no parent`)
   }
 }
 
