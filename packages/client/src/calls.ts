@@ -1,4 +1,5 @@
 import {
+  checkWatches,
   closeSession,
   create2,
   createContainer,
@@ -6,27 +7,44 @@ import {
   deleteNode,
   ErrorCode,
   exists,
+  getAcl,
+  getAllChildrenNumber,
   getChildren2,
   getData,
+  getEphemerals,
   multi,
+  multiRead,
+  reconfig,
+  removeWatches,
+  setAcl,
   setData,
   sync,
+  whoAmI,
+  type ClientInfo,
   type Create2Response,
   type CreateRequest,
   type CreateTtlRequest,
+  type GetAclResponse,
+  type GetAllChildrenNumberResponse,
   type GetChildren2Response,
   type GetDataResponse,
+  type GetEphemeralsResponse,
   type MultiRequest,
   type MultiResponse,
   type Operation,
   type PathRecord,
   type PathVersionRequest,
   type PathWatchRequest,
+  type ReconfigRequest,
+  type SetAclRequest,
   type SetDataRequest,
   type Stat,
   type StatResponse,
+  type WatchesRequest,
+  type WhoAmIResponse,
 } from '@conclave/protocol'
 import type { Chroot } from './chroot.ts'
+import { toMultiReadResults, type MultiReadResult } from './multi-read.ts'
 import { toMultiResults, type MultiResult } from './multi.ts'
 import type { WatchKind } from './watch-registry.ts'
 
@@ -117,6 +135,70 @@ export const getChildrenCall: Call<PathWatchRequest, GetChildren2Response, GetCh
   repeatable: true,
   watch: 'child',
   result: response => response,
+}
+
+export const multiReadCall: Call<MultiRequest, MultiResponse, MultiReadResult[]> = {
+  name: 'multiRead',
+  operation: multiRead,
+  repeatable: true,
+  result: toMultiReadResults,
+}
+
+export const getAclCall: Call<PathRecord, GetAclResponse, GetAclResponse> = {
+  name: 'getAcl',
+  operation: getAcl,
+  repeatable: true,
+  result: response => response,
+}
+
+export const setAclCall: Call<SetAclRequest, StatResponse, Stat> = {
+  name: 'setAcl',
+  operation: setAcl,
+  repeatable: false,
+  result: response => response.stat,
+}
+
+export const whoAmICall: Call<void, WhoAmIResponse, readonly ClientInfo[]> = {
+  name: 'whoAmI',
+  operation: whoAmI,
+  repeatable: true,
+  result: response => response.clientInfo,
+}
+
+export const getEphemeralsCall: Call<PathRecord, GetEphemeralsResponse, string[]> = {
+  name: 'getEphemerals',
+  operation: getEphemerals,
+  repeatable: true,
+  result: ({ ephemerals }, chroot) => ephemerals.map(path => chroot.strip(path)),
+}
+
+export const getAllChildrenNumberCall: Call<PathRecord, GetAllChildrenNumberResponse, number> = {
+  name: 'getAllChildrenNumber',
+  operation: getAllChildrenNumber,
+  repeatable: true,
+  result: response => response.totalNumber,
+}
+
+export const checkWatchesCall: Call<WatchesRequest, void, void> = {
+  name: 'checkWatches',
+  operation: checkWatches,
+  repeatable: true,
+  result: nothing,
+}
+
+/** Not repeatable: the second time there is no such watch any more. */
+export const removeWatchesCall: Call<WatchesRequest, void, void> = {
+  name: 'removeWatches',
+  operation: removeWatches,
+  repeatable: false,
+  result: nothing,
+}
+
+export const reconfigCall: Call<ReconfigRequest, GetDataResponse, GetDataResponse> = {
+  name: 'reconfig',
+  operation: reconfig,
+  repeatable: false,
+  result: ({ data, stat }) => ({ data: data === null ? null : Buffer.from(data), stat }),
 }
 
 export const syncCall: Call<PathRecord, PathRecord, void> = {

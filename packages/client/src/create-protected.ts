@@ -1,8 +1,9 @@
 import { UsageError, uuid } from '@conclave/core'
 import { baseName, childPath, isEphemeral, isSequential, parentPath, type Stat } from '@conclave/protocol'
-import type { CreateOptions, ZooKeeper } from './client.ts'
+import type { ZooKeeper } from './client.ts'
 import type { Data } from './data.ts'
 import { ConnectionLossError, SessionExpiredError } from './errors.ts'
+import type { CreateOptions } from './operations.ts'
 import { NoNodeError } from './server-errors.ts'
 
 /** What Curator, too, puts in front of a name that is protected. */

@@ -1,5 +1,6 @@
 import { childPath } from '@conclave/protocol'
-import type { RequestOptions, ZooKeeper } from './client.ts'
+import type { ZooKeeper } from './client.ts'
+import type { RequestOptions } from './operations.ts'
 import { NoNodeError, NotEmptyError } from './server-errors.ts'
 
 /** How many requests are under way at a time: enough to hide the network, few enough not to flood the server. */

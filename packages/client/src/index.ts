@@ -4,6 +4,7 @@ export {
   READ_ACL,
   CREATOR_ALL_ACL,
   type Acl,
+  type ClientInfo,
   type CreateMode,
   type Stat,
 } from '@conclave/protocol'
@@ -16,6 +17,16 @@ export type { Data } from './data.ts'
 export * from './errors.ts'
 export * from './host-provider.ts'
 export { MultiError, type MultiResult, type TransactionOp } from './multi.ts'
+export type { MultiReadOp, MultiReadResult } from './multi-read.ts'
+export {
+  ANY_VERSION,
+  type CreateOptions,
+  type ReadOptions,
+  type Reconfiguration,
+  type RequestOptions,
+  type WatchSelection,
+  type WriteOptions,
+} from './operations.ts'
 export type { AuthInfo, ConnectOptions } from './options.ts'
 export * from './server-errors.ts'
 export type { WatchedEvent, Watcher } from './watched-event.ts'

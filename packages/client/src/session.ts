@@ -1,4 +1,4 @@
-import { deferred, TypedEmitter, type Clock, type Endpoint, type Timer } from '@conclave/core'
+import { deferred, TypedEmitter, type Clock, type Deferred, type Endpoint, type Timer } from '@conclave/core'
 import {
   auth as authOperation,
   pathProblem,
@@ -25,7 +25,7 @@ import {
   type ZooKeeperError,
 } from './errors.ts'
 import type { HostProvider } from './host-provider.ts'
-import type { ResolvedOptions } from './options.ts'
+import type { AuthInfo, ResolvedOptions } from './options.ts'
 import { PendingRequest, PendingRequests } from './pending-requests.ts'
 import { AuthFailedError, BadArgumentsError, errorFromCode } from './server-errors.ts'
 import { SessionMachine, type Activity, type SessionEffect, type SessionEvent } from './session-machine.ts'
@@ -60,6 +60,10 @@ export class Session {
   readonly #watches = new WatchRegistry()
   readonly #closed = deferred()
   readonly #resolving = new AbortController()
+  /** The identities that each connection proves first. */
+  readonly #identities: Identity[]
+  /** Those whose answer is still out: answers to `auth` come in their own order, outside that of the requests. */
+  #proving: Identity[] = []
   #connection: Connection | undefined
   /** Where `#connection` goes to. */
   #dialed: Endpoint | undefined
@@ -82,6 +86,7 @@ export class Session {
     this.#clock = platform.clock
     this.#hosts = hosts
     this.#chroot = chroot
+    this.#identities = options.auth.map(identityOf)
     this.#machine = new SessionMachine({ ...options, random: platform.random, credentials })
   }
 
@@ -231,9 +236,7 @@ export class Session {
       onDialed: () => this.#step({ type: 'dialed', attempt }),
       onGreeted: response => this.#onGreeted(attempt, response),
       onReply: (xid, zxid, errorCode, reader) => this.#onReply(xid, zxid, errorCode, reader),
-      onAuthReply: errorCode => {
-        if (errorCode !== 0) this.#step({ type: 'authFailed', attempt })
-      },
+      onAuthReply: errorCode => this.#onAuthReply(attempt, errorCode),
       onEvent: (event, zxid) => this.#onEvent(event, zxid),
       onClosed: cause => this.#onClosed(attempt, cause),
     }
@@ -260,13 +263,41 @@ export class Session {
   #establish(): void {
     const connection = this.#connection!
     this.#established = true
-    for (const { scheme, auth } of this.#options.auth) {
-      connection.sendSpecial(SpecialXid.auth, authOperation, { type: 0, scheme, auth: toBytes(auth) })
-    }
+    for (const identity of this.#identities) this.#prove(identity)
     for (const request of this.#watches.toSetWatches(this.#lastZxid)) {
       connection.sendSpecial(SpecialXid.setWatches, setWatches, request)
     }
     this.#pending.filter(pending => !pending.abandoned && this.#write(pending))
+  }
+
+  /** Resolves when the server has taken every identity; rejects when it refused one, which ends the session. */
+  async authenticated(): Promise<void> {
+    await Promise.all(this.#identities.map(({ proven }) => proven.promise))
+  }
+
+  addAuth(info: AuthInfo): Promise<void> {
+    const identity = identityOf(info)
+    if (this.#ending !== undefined) {
+      identity.proven.reject(this.#ending({ operation: 'addAuth' }))
+    } else {
+      this.#identities.push(identity)
+      if (this.#established) this.#prove(identity)
+    }
+    return identity.proven.promise
+  }
+
+  #prove(identity: Identity): void {
+    const { scheme, auth } = identity.info
+    const request = { type: 0, scheme, auth: toBytes(auth) }
+    this.#connection!.sendSpecial(SpecialXid.auth, authOperation, request)
+    this.#proving.push(identity)
+  }
+
+  #onAuthReply(attempt: number, errorCode: number): void {
+    const identity = this.#proving.shift()
+    if (errorCode === 0) return identity?.proven.resolve()
+    identity?.proven.reject(errorFromCode(errorCode, { operation: 'addAuth' }))
+    this.#step({ type: 'authFailed', attempt })
   }
 
   #onReply(xid: number, zxid: bigint, errorCode: number, reader: JuteReader): void {
@@ -334,6 +365,7 @@ export class Session {
     if (this.#established) this.#answeredMs = this.#connection!.answeredMs
     this.#connection = undefined
     this.#established = false
+    this.#proving = []
   }
 
   #interrupt(cause: Error | undefined): void {
@@ -352,6 +384,9 @@ export class Session {
     const errorOf = ENDINGS[reason]
     if (reason !== 'expired') this.#ending = errorOf
     this.#rejectAll(pending => errorOf({ ...contextOf(pending), outcome: outcomeOf(pending) }))
+    if (reason !== 'expired') {
+      for (const { proven } of this.#identities) proven.reject(errorOf({ operation: 'addAuth' }))
+    }
     this.#lastZxid = 0n
     const lost = this.#watches.takeAll()
     if (reason !== 'expired' || lost.length === 0) return
@@ -363,6 +398,11 @@ export class Session {
         }
       }),
     )
+  }
+
+  /** The server was told to forget the one-shot watches at a path of the wire. */
+  forgetWatches(path: string, which: 'data' | 'children' | 'any'): void {
+    this.#watches.remove(path, which)
   }
 
   #rejectAll(errorOf: (pending: PendingRequest) => ZooKeeperError): void {
@@ -388,6 +428,19 @@ export class Session {
     }
     this.events.emit('state', change)
   }
+}
+
+/** An identity, and whether a server has taken it. */
+interface Identity {
+  readonly info: AuthInfo
+  readonly proven: Deferred<void>
+}
+
+function identityOf(info: AuthInfo): Identity {
+  const proven = deferred()
+  // Whoever asked is told; an identity of the options is asked about only while connecting.
+  proven.promise.catch(() => {})
+  return { info, proven }
 }
 
 const ENDINGS = {

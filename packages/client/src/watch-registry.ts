@@ -64,6 +64,15 @@ export class WatchRegistry {
     return { type, watchers: [...taken] }
   }
 
+  /** Drops the watches at a path without a word. */
+  remove(path: string, which: 'data' | 'children' | 'any'): void {
+    if (which !== 'children') {
+      this.#byKind.data.delete(path)
+      this.#byKind.exist.delete(path)
+    }
+    if (which !== 'data') this.#byKind.child.delete(path)
+  }
+
   /** Takes every watch, path by path. */
   takeAll(): readonly (readonly [path: string, watcher: Watcher])[] {
     const taken = new Map<string, Set<Watcher>>()

@@ -2,11 +2,16 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import {
   BadVersionError,
   closeSession,
+  CREATOR_ALL_ACL,
   MultiError,
+  NoAuthError,
   NodeExistsError,
   NoNodeError,
   NotEmptyError,
+  NoWatcherError,
+  Permission,
   protectedName,
+  READ_ACL,
   ZooKeeper,
 } from '@conclave/client'
 import { EmbeddedServer } from '@conclave/server'
@@ -131,6 +136,69 @@ describe('operations', () => {
     expect(await inner.multi([{ op: 'create', path: '/b' }])).toEqual([{ op: 'create', path: '/b' }])
     expect(events).toEqual(['/a'])
     await inner.close()
+  })
+})
+
+describe('more operations', () => {
+  test('multiRead - each read has its own result', async () => {
+    await zk.create('/a', 'x')
+    const results = await zk.multiRead([
+      { op: 'getData', path: '/a' },
+      { op: 'getChildren', path: '/a' },
+      { op: 'getData', path: '/none' },
+    ])
+    expect(results).toMatchObject([
+      { op: 'getData', data: Buffer.from('x') },
+      { op: 'getChildren', children: [] },
+      { op: 'error', error: { code: 'NO_NODE' } },
+    ])
+  })
+
+  test('access - an ACL is read, replaced and enforced, and identities can be added', async () => {
+    const alice = await ZooKeeper.connect(server.connectString, {
+      auth: [{ scheme: 'digest', auth: 'alice:1' }],
+    })
+    await alice.create('/private', 'x', { acl: CREATOR_ALL_ACL })
+    await expect(zk.getData('/private')).rejects.toBeInstanceOf(NoAuthError)
+    const { acl, stat } = await alice.getAcl('/private')
+    expect(acl).toMatchObject([
+      { perms: Permission.all, scheme: 'digest', id: expect.stringMatching(/^alice:/) },
+    ])
+    const next = await alice.setAcl('/private', [...acl, ...READ_ACL], { expectedVersion: stat.aversion })
+    expect(next.aversion).toBe(stat.aversion + 1)
+    expect((await zk.getData('/private')).data?.toString()).toBe('x')
+    await alice.addAuth('digest', 'also:2')
+    const identities = (await alice.whoAmI()).map(({ authScheme, user }) => `${authScheme} ${user}`)
+    expect(identities).toEqual(expect.arrayContaining(['digest alice', 'digest also']))
+    await alice.close()
+  })
+
+  test('counting - ephemerals of the session, and znodes of a subtree', async () => {
+    const inner = await ZooKeeper.connect(`${server.connectString}/app`)
+    await inner.ensurePath('/a/b')
+    await inner.create('/a/e', null, { mode: 'ephemeral' })
+    expect(await inner.getEphemerals()).toEqual(['/a/e'])
+    expect(await inner.getEphemerals('/none')).toEqual([])
+    expect(await inner.getAllChildrenNumber('/')).toBe(3)
+    await inner.close()
+  })
+
+  test('watches - they can be checked and taken back', async () => {
+    await zk.create('/a')
+    const events: unknown[] = []
+    await zk.getData('/a', { watch: event => events.push(event) })
+    await zk.checkWatches('/a', 'data')
+    await expect(zk.checkWatches('/a', 'children')).rejects.toBeInstanceOf(NoWatcherError)
+    await zk.removeWatches('/a', 'any')
+    await expect(zk.removeWatches('/a', 'any')).rejects.toBeInstanceOf(NoWatcherError)
+    await zk.setData('/a', 'x')
+    await zk.sync()
+    expect(events).toEqual([])
+  })
+
+  test('configuration - a standalone server has nothing to read and none to change', async () => {
+    expect((await zk.getConfig()).data?.length ?? 0).toBe(0)
+    await expect(zk.reconfig({ leavingServers: '1' })).rejects.toMatchObject({ outcome: 'not-applied' })
   })
 })
 

@@ -86,10 +86,27 @@ describe('connecting', () => {
   test('credentials - refused ones end the session for good', async () => {
     const simulation = new Simulation()
     simulation.ensemble.acceptsAuth = false
-    const zk = await simulation.connect({ auth: [{ scheme: 'digest', auth: 'user:secret' }] })
-    await settle()
+    const auth = [{ scheme: 'digest', auth: 'user:secret' }]
+    await expect(simulation.connecting({ auth })).rejects.toBeInstanceOf(AuthFailedError)
+    const zk = await simulation.connect()
+    await expect(zk.addAuth('digest', 'user:secret')).rejects.toBeInstanceOf(AuthFailedError)
     expect(zk.state).toBe('closed')
     await expect(zk.exists('/a')).rejects.toBeInstanceOf(AuthFailedError)
+    await expect(zk.addAuth('digest', 'user:secret')).rejects.toBeInstanceOf(AuthFailedError)
+  })
+
+  test('credentials - each connection proves them again, and those added later too', async () => {
+    const simulation = new Simulation()
+    const zk = await simulation.connect({ auth: [{ scheme: 'digest', auth: 'one:1' }] })
+    await zk.addAuth('digest', 'two:2')
+    expect(simulation.ensemble.received).toEqual([OpCode.auth, OpCode.auth])
+    simulation.network.last.cut()
+    await settle()
+    const third = zk.addAuth('digest', 'three:3')
+    await simulation.clock.advance(50)
+    await third
+    expect(simulation.ensemble.received.slice(2)).toEqual([OpCode.auth, OpCode.auth, OpCode.auth])
+    await zk.close()
   })
 
   test('read-only server - it is passed over unless asked for', async () => {

@@ -1,0 +1,251 @@
+import { UsageError } from '@conclave/core'
+import {
+  createModeToFlags,
+  hasTtl,
+  isSequential,
+  OPEN_ACL,
+  WatcherType,
+  type Acl,
+  type ClientInfo,
+  type CreateMode,
+  type Stat,
+} from '@conclave/protocol'
+import * as calls from './calls.ts'
+import type { Chroot } from './chroot.ts'
+import { toBytes, type Data } from './data.ts'
+import { ensurePath } from './ensure-path.ts'
+import { toMultiOp, type MultiResult, type TransactionOp } from './multi.ts'
+import type { MultiReadOp, MultiReadResult } from './multi-read.ts'
+import type { Session } from './session.ts'
+import type { Watcher } from './watched-event.ts'
+
+/** Taken by every request. */
+export interface RequestOptions {
+  /** Ends the wait with an `AbortedError`; a request that was sent is not taken back by it. */
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface ReadOptions extends RequestOptions {
+  /** Left as a one-shot watch: called once, at the next change of what was read. */
+  readonly watch?: Watcher | undefined
+}
+
+export interface WriteOptions extends RequestOptions {
+  /** The version that the data must have, `ANY_VERSION` (the default) for any. */
+  readonly expectedVersion?: number | undefined
+}
+
+export interface CreateOptions extends RequestOptions {
+  /** Default `persistent`. */
+  readonly mode?: CreateMode | undefined
+  /** Default `OPEN_ACL`: everybody may do everything. */
+  readonly acl?: readonly Acl[] | undefined
+  /** For the modes with a time to live: how long without children and changes it stays, in milliseconds. */
+  readonly ttlMs?: number | undefined
+}
+
+/** As `expectedVersion`: whatever the version is. */
+export const ANY_VERSION = -1
+
+/** Which of the watches at a path: those on its data or existence, those on its list of children, or both. */
+export type WatchSelection = 'data' | 'children' | 'any'
+
+/** A change of an ensemble's members: either whole (`members`), or by difference. */
+export interface Reconfiguration {
+  /** Servers to add or change, `server.5=host:2888:3888;2181`, comma-separated. */
+  readonly joiningServers?: string | undefined
+  /** Ids of servers to remove, comma-separated. */
+  readonly leavingServers?: string | undefined
+  /** All members of the new ensemble. */
+  readonly newMembers?: string | undefined
+  /** The version that the present configuration must have. Default any. */
+  readonly fromConfig?: bigint | undefined
+}
+
+/** Where a server keeps the configuration of its ensemble, outside any chroot. */
+const CONFIG_PATH = '/zookeeper/config'
+
+/** What a client can ask of a server: ZooKeeper's operations, one method each. */
+export abstract class Operations {
+  readonly #session: Session
+  readonly #chroot: Chroot
+
+  protected constructor(session: Session, chroot: Chroot) {
+    this.#session = session
+    this.#chroot = chroot
+  }
+
+  /** Makes a znode; the path returned has the sequence number of a sequential one. */
+  async create(
+    path: string,
+    data: Data = null,
+    options: CreateOptions = {},
+  ): Promise<{ path: string; stat: Stat }> {
+    const { mode = 'persistent', acl = OPEN_ACL, ttlMs, signal } = options
+    const record = {
+      path: this.#chroot.prepend(path),
+      data: toBytes(data),
+      acl,
+      flags: createModeToFlags(mode),
+    }
+    const submit = { path, sequential: isSequential(mode), signal }
+    if (hasTtl(mode)) {
+      if (ttlMs === undefined || ttlMs <= 0) throw new UsageError(`a ${mode} znode needs ttlMs above 0`)
+      return this.#session.submit(calls.createTtlCall, { ...record, ttlMs }, submit)
+    }
+    if (ttlMs !== undefined) throw new UsageError(`a ${mode} znode has no ttlMs`)
+    const call = mode === 'container' ? calls.createContainerCall : calls.createCall
+    return this.#session.submit(call, record, submit)
+  }
+
+  delete(path: string, options: WriteOptions = {}): Promise<void> {
+    const { expectedVersion = ANY_VERSION, signal } = options
+    const request = { path: this.#chroot.prepend(path), version: expectedVersion }
+    return this.#session.submit(calls.deleteCall, request, { path, signal })
+  }
+
+  /** The stat, or `null` where there is no such znode. A watch fires at creation, change of data and deletion. */
+  exists(path: string, options: ReadOptions = {}): Promise<Stat | null> {
+    return this.#read(calls.existsCall, path, options)
+  }
+
+  /**
+   * The data, `null` where there is none, and the stat. A watch fires at change of data and deletion; none is left
+   * where the znode does not exist. The buffer is the caller's to keep.
+   */
+  getData(path: string, options: ReadOptions = {}): Promise<{ data: Buffer | null; stat: Stat }> {
+    return this.#read(calls.getDataCall, path, options)
+  }
+
+  setData(path: string, data: Data, options: WriteOptions = {}): Promise<Stat> {
+    const { expectedVersion = ANY_VERSION, signal } = options
+    const request = { path: this.#chroot.prepend(path), data: toBytes(data), version: expectedVersion }
+    return this.#session.submit(calls.setDataCall, request, { path, signal })
+  }
+
+  /** The names of the children, in no order. A watch fires when that list changes and at deletion. */
+  getChildren(path: string, options: ReadOptions = {}): Promise<{ children: readonly string[]; stat: Stat }> {
+    return this.#read(calls.getChildrenCall, path, options)
+  }
+
+  #read<Response, Result>(
+    call: calls.Call<{ path: string; watch: boolean }, Response, Result>,
+    path: string,
+    { watch, signal }: ReadOptions,
+  ): Promise<Result> {
+    const request = { path: this.#chroot.prepend(path), watch: watch !== undefined }
+    return this.#session.submit(call, request, { path, watcher: watch, signal })
+  }
+
+  /** Brings the server up to date with the ensemble's leader: reads after it see all that was done before it. */
+  sync(path: string = '/', options: RequestOptions = {}): Promise<void> {
+    return this.#session.submit(
+      calls.syncCall,
+      { path: this.#chroot.prepend(path) },
+      { path, signal: options.signal },
+    )
+  }
+
+  /** Several writes as one transaction: all are applied, or none and a `MultiError` says which one failed and why. */
+  async multi(ops: readonly TransactionOp[], options: RequestOptions = {}): Promise<MultiResult[]> {
+    const request = { ops: ops.map(op => toMultiOp(op, this.#chroot)) }
+    return this.#session.submit(calls.multiCall, request, { signal: options.signal })
+  }
+
+  /** Makes a persistent znode, and those above it, where they do not exist: also those of the chroot. */
+  ensurePath(path: string, options: Omit<CreateOptions, 'mode' | 'ttlMs'> = {}): Promise<void> {
+    const { acl = OPEN_ACL, signal } = options
+    const submit = { path, signal }
+    return ensurePath(
+      {
+        exists: async at =>
+          (await this.#session.submit(calls.existsCall, { path: at, watch: false }, submit)) !== null,
+        create: at => this.#session.submit(calls.createCall, { path: at, data: null, acl, flags: 0 }, submit),
+      },
+      this.#chroot.prepend(path),
+    )
+  }
+
+  /** Several reads in one request, each with its own result; one that fails does not stop the others. From 3.6 on. */
+  async multiRead(ops: readonly MultiReadOp[], options: RequestOptions = {}): Promise<MultiReadResult[]> {
+    const request = {
+      ops: ops.map(({ op, path }) => ({ op, path: this.#chroot.prepend(path), watch: false })),
+    }
+    return this.#session.submit(calls.multiReadCall, request, { signal: options.signal })
+  }
+
+  getAcl(path: string, options: RequestOptions = {}): Promise<{ acl: readonly Acl[]; stat: Stat }> {
+    return this.#ask(calls.getAclCall, path, options)
+  }
+
+  /** `expectedVersion` is that of the ACL, `Stat.aversion`. */
+  setAcl(path: string, acl: readonly Acl[], options: WriteOptions = {}): Promise<Stat> {
+    const { expectedVersion = ANY_VERSION, signal } = options
+    const request = { path: this.#chroot.prepend(path), acl, version: expectedVersion }
+    return this.#session.submit(calls.setAclCall, request, { path, signal })
+  }
+
+  /** Proves one more identity, now and on every further connection. A refusal ends the session. */
+  addAuth(scheme: string, auth: Uint8Array | string): Promise<void> {
+    return this.#session.addAuth({ scheme, auth })
+  }
+
+  /** The identities that the session has proven. From 3.7 on. */
+  whoAmI(options: RequestOptions = {}): Promise<readonly ClientInfo[]> {
+    return this.#session.submit(calls.whoAmICall, undefined, options)
+  }
+
+  /** The paths of this session's ephemeral znodes that begin with `prefix`. From 3.6 on. */
+  getEphemerals(prefix: string = '/', options: RequestOptions = {}): Promise<string[]> {
+    return this.#ask(calls.getEphemeralsCall, prefix, options)
+  }
+
+  /** How many znodes there are below a path, at any depth. From 3.6 on. */
+  getAllChildrenNumber(path: string, options: RequestOptions = {}): Promise<number> {
+    return this.#ask(calls.getAllChildrenNumberCall, path, options)
+  }
+
+  #ask<Response, Result>(
+    call: calls.Call<{ path: string }, Response, Result>,
+    path: string,
+    { signal }: RequestOptions,
+  ): Promise<Result> {
+    return this.#session.submit(call, { path: this.#chroot.prepend(path) }, { path, signal })
+  }
+
+  /** Resolves where the server has such a watch of this session, rejects with `NoWatcherError` where it has none. */
+  checkWatches(path: string, which: WatchSelection, options: RequestOptions = {}): Promise<void> {
+    const request = { path: this.#chroot.prepend(path), type: WatcherType[which] }
+    return this.#session.submit(calls.checkWatchesCall, request, { path, signal: options.signal })
+  }
+
+  /** Takes back the one-shot watches at a path; their watchers are not called. `NoWatcherError` where there is none. */
+  async removeWatches(path: string, which: WatchSelection, options: RequestOptions = {}): Promise<void> {
+    const request = { path: this.#chroot.prepend(path), type: WatcherType[which] }
+    await this.#session.submit(calls.removeWatchesCall, request, { path, signal: options.signal })
+    this.#session.forgetWatches(request.path, which)
+  }
+
+  /** The ensemble's members as its configuration znode has them; nothing on a standalone server. */
+  getConfig(options: ReadOptions = {}): Promise<{ data: Buffer | null; stat: Stat }> {
+    const request = { path: CONFIG_PATH, watch: options.watch !== undefined }
+    return this.#session.submit(calls.getDataCall, request, {
+      watcher: options.watch,
+      signal: options.signal,
+    })
+  }
+
+  /** Changes the ensemble's members; resolves with the new configuration. */
+  async reconfig(
+    change: Reconfiguration,
+    options: RequestOptions = {},
+  ): Promise<{ data: Buffer | null; stat: Stat }> {
+    const request = {
+      joiningServers: change.joiningServers ?? null,
+      leavingServers: change.leavingServers ?? null,
+      newMembers: change.newMembers ?? null,
+      fromConfig: change.fromConfig ?? -1n,
+    }
+    return this.#session.submit(calls.reconfigCall, request, { signal: options.signal })
+  }
+}
