@@ -97,6 +97,7 @@ export class EmbeddedServer {
         maxSessionTimeoutMs: settings.maxSessionTimeoutMs,
         maxFrameBytes: settings.maxFrameBytes,
         maxClientCnxns: settings.maxClientCnxns,
+        enforceQuota: settings.enforceQuota,
         superDigest: options.superDigest,
         stats,
         answerFourLetterWord: word => answerFourLetterWord(word, facts),

@@ -22,6 +22,8 @@ export interface ServerOptions {
   readonly maxFrameBytes?: number
   /** Connections from one address; more are refused. 0: no limit, the default. */
   readonly maxClientCnxns?: number
+  /** Whether the hard limits of quotas refuse writes; they are counted in any case. Default `false`, as in Apache ZooKeeper. */
+  readonly enforceQuota?: boolean
   /** How often unused container and TTL znodes are looked for. Default 60,000. */
   readonly containerCheckIntervalMs?: number
   /** The digest (`super:<base64>`) of the password that opens everything. Default none. */
@@ -43,6 +45,7 @@ const DEFAULTS = Object.freeze({
   snapRetainCount: 3,
   maxFrameBytes: 0xfffff,
   maxClientCnxns: 0,
+  enforceQuota: false,
   containerCheckIntervalMs: 60_000,
 })
 

@@ -42,6 +42,7 @@ export function prepareCreate(
   if (pathProblem(path) !== undefined) return ErrorCode.badArguments
   if (scope.view.get(path) !== undefined) return ErrorCode.nodeExists
   if (ownerKind(parent.owner) === 'session') return ErrorCode.noChildrenForEphemerals
+  if (scope.quotas?.isExceededBy(path, request.data?.length ?? 0, 1) === true) return ErrorCode.quotaExceeded
   const znode = { path, data: request.data, acl, parentCversion: (parent.cversion + 1) | 0 }
   switch (type) {
     case OpCode.createContainer:

@@ -13,7 +13,7 @@ import {
 } from '@conclave/protocol'
 import type { DataTree } from '../state/data-tree.ts'
 import { PendingChanges } from '../state/pending-changes.ts'
-import { writeData } from '../state/znode-data.ts'
+import { dataLength, writeData } from '../state/znode-data.ts'
 import { CONTAINER_OWNER, ttlOwner, writeStat } from '../state/znode.ts'
 import { prepareCheck } from './check.ts'
 import { prepareCreate, type CreateOpCode } from './create.ts'
@@ -32,7 +32,7 @@ type MultiTxn = Extract<Txn, { type: typeof OpCode.multi }>
 export function prepareMulti(tree: DataTree, who: Omit<WriteScope, 'view'>, reader: JuteReader): MultiTxn {
   const { ops } = MultiRequest.read(reader)
   const view = new PendingChanges(tree)
-  const scope: WriteScope = { view, sessionId: who.sessionId, identities: who.identities }
+  const scope: WriteScope = { ...who, view }
   const txns: Txn[] = []
   for (const op of ops) {
     const txn = preparePart(scope, op)
@@ -84,15 +84,21 @@ function record(view: PendingChanges, txn: Txn, sessionId: bigint): void {
   switch (txn.type) {
     case OpCode.create:
     case OpCode.create2:
-      return view.create(txn.path, txn.acl, txn.ephemeral ? sessionId : 0n, txn.parentCversion)
+      return view.create(
+        txn.path,
+        txn.acl,
+        txn.ephemeral ? sessionId : 0n,
+        txn.parentCversion,
+        dataLength(txn.data),
+      )
     case OpCode.createContainer:
-      return view.create(txn.path, txn.acl, CONTAINER_OWNER, txn.parentCversion)
+      return view.create(txn.path, txn.acl, CONTAINER_OWNER, txn.parentCversion, dataLength(txn.data))
     case OpCode.createTtl:
-      return view.create(txn.path, txn.acl, ttlOwner(txn.ttlMs), txn.parentCversion)
+      return view.create(txn.path, txn.acl, ttlOwner(txn.ttlMs), txn.parentCversion, dataLength(txn.data))
     case OpCode.delete:
       return view.delete(txn.path)
     case OpCode.setData:
-      return view.setVersion(txn.path, txn.version)
+      return view.setData(txn.path, txn.version, dataLength(txn.data))
     default:
   }
 }

@@ -11,6 +11,8 @@ export function prepareSetData(scope: WriteScope, request: SetDataRequest): Txn 
     return pathProblem(path) === undefined ? ErrorCode.noNode : ErrorCode.badArguments
   }
   if (!isAllowed(znode.acl.acl, Permission.write, scope.identities)) return ErrorCode.noAuth
+  const bytesDiff = (data?.length ?? 0) - znode.dataLength
+  if (scope.quotas?.isExceededBy(path, bytesDiff, 0) === true) return ErrorCode.quotaExceeded
   if (version !== -1 && version !== znode.version) return ErrorCode.badVersion
   return { type: OpCode.setData, path, data, version: nextVersion(znode.version) }
 }

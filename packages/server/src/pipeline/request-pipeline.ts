@@ -30,6 +30,8 @@ export interface PipelineOptions {
   readonly maxFrameBytes: number
   /** Connections from one address; 0: no limit. */
   readonly maxClientCnxns: number
+  /** Whether hard limits of quotas refuse writes. */
+  readonly enforceQuota: boolean
   /** The digest (`super:...`) of whoever may do everything; none by default. */
   readonly superDigest: string | undefined
   readonly stats: TrafficStats
@@ -281,6 +283,12 @@ export class RequestPipeline implements ConnectionOwner {
     }
   }
 
+  #writeScope(client: ClientConnection, session: Session): WriteScope {
+    const { tree } = this.#state
+    const quotas = this.#options.enforceQuota ? tree.quotas : undefined
+    return { view: tree, sessionId: session.id, identities: client.identities, quotas }
+  }
+
   /** Answers with a header alone. */
   #answer(client: ClientConnection, xid: number, errorCode: number): void {
     const start = client.beginFrame(xid, this.#state.lastZxid)
@@ -295,7 +303,7 @@ export class RequestPipeline implements ConnectionOwner {
     reader: JuteReader,
   ): void {
     const { tree } = this.#state
-    const scope: WriteScope = { view: tree, sessionId: session.id, identities: client.identities }
+    const scope = this.#writeScope(client, session)
     let prepared: Txn | number = ErrorCode.marshallingError
     try {
       prepared = operation.prepare(scope, reader)
@@ -328,7 +336,7 @@ export class RequestPipeline implements ConnectionOwner {
     const state = this.#state
     let txn: ReturnType<typeof prepareMulti>
     try {
-      txn = prepareMulti(state.tree, { sessionId: session.id, identities: client.identities }, reader)
+      txn = prepareMulti(state.tree, this.#writeScope(client, session), reader)
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error
       this.#execute(session.id, xid, { type: OpCode.error, errorCode: ErrorCode.marshallingError })

@@ -1,5 +1,6 @@
 import { baseName, EventType, parentPath, READ_ACL, type Acl } from '@conclave/protocol'
 import { AclCache } from './acl-cache.ts'
+import { Quotas } from './quotas.ts'
 import { TreeDigest, znodeDigest } from './tree-digest.ts'
 import { WatchManager, WatchMode, type Watcher } from './watch-manager.ts'
 import { dataLength, keepData } from './znode-data.ts'
@@ -34,6 +35,7 @@ export class DataTree {
   readonly ephemerals = new Map<bigint, Set<string>>()
   readonly containers = new Set<string>()
   readonly ttls = new Set<string>()
+  readonly quotas = new Quotas(this)
   /** Bytes of all paths and data. */
   #dataBytes = 0
 
@@ -61,6 +63,7 @@ export class DataTree {
     this.znodes.clear()
     this.#lastParentPath = '?'
     this.digest.clear()
+    this.quotas.clear()
     this.ephemerals.clear()
     this.containers.clear()
     this.ttls.clear()
@@ -147,6 +150,7 @@ export class DataTree {
       return
     }
     this.insert(path, new Znode(keepData(data), this.acls.acquire(acl), zxid, timeMs, owner))
+    this.quotas.onChange(path, dataLength(data), 1)
     this.dataWatches.trigger(EventType.nodeCreated, path, zxid, acl)
     this.childWatches.trigger(EventType.nodeChildrenChanged, abovePath, zxid, above.acl.acl)
   }
@@ -173,6 +177,7 @@ export class DataTree {
     if (znode === undefined) return
     const acl = znode.acl.acl
     this.#remove(path, znode)
+    this.quotas.onChange(path, -dataLength(znode.data), -1)
     const told = this.dataWatches.trigger(EventType.nodeDeleted, path, zxid, acl)
     this.childWatches.trigger(EventType.nodeDeleted, path, zxid, acl, told)
     this.childWatches.trigger(EventType.nodeChildrenChanged, abovePath, zxid, above.acl.acl)
@@ -181,12 +186,14 @@ export class DataTree {
   setData(path: string, data: Uint8Array | null, version: number, { zxid, timeMs }: TxnTime): void {
     const znode = this.znodes.get(path)
     if (znode === undefined) return
-    this.#dataBytes += dataLength(data) - dataLength(znode.data)
+    const bytesDiff = dataLength(data) - dataLength(znode.data)
+    this.#dataBytes += bytesDiff
     znode.data = keepData(data)
     znode.version = version
     znode.mzxid = zxid
     znode.mtimeMs = timeMs
     this.#changed(path, znode)
+    if (bytesDiff !== 0) this.quotas.onChange(path, bytesDiff, 0)
     this.dataWatches.trigger(EventType.nodeDataChanged, path, zxid, znode.acl.acl)
   }
 

@@ -9,6 +9,7 @@ export interface ZnodeView {
   readonly aversion: number
   readonly owner: bigint
   readonly childCount: number
+  readonly dataLength: number
   readonly acl: { readonly acl: readonly Acl[] }
 }
 
@@ -34,17 +35,25 @@ export class PendingChanges implements TreeView {
   }
 
   #forChange(path: string): Changed {
-    const { version, cversion, aversion, owner, childCount, acl } = this.get(path)!
-    const copy = { version, cversion, aversion, owner, childCount, acl }
+    const { version, cversion, aversion, owner, childCount, dataLength, acl } = this.get(path)!
+    const copy = { version, cversion, aversion, owner, childCount, dataLength, acl }
     this.#changed.set(path, copy)
     return copy
   }
 
-  create(path: string, acl: readonly Acl[], owner: bigint, parentCversion: number): void {
+  create(path: string, acl: readonly Acl[], owner: bigint, parentCversion: number, dataLength: number): void {
     const parent = this.#forChange(parentPath(path))
     parent.cversion = parentCversion
     parent.childCount++
-    this.#changed.set(path, { version: 0, cversion: 0, aversion: 0, owner, childCount: 0, acl: { acl } })
+    this.#changed.set(path, {
+      version: 0,
+      cversion: 0,
+      aversion: 0,
+      owner,
+      childCount: 0,
+      dataLength,
+      acl: { acl },
+    })
   }
 
   delete(path: string): void {
@@ -52,7 +61,9 @@ export class PendingChanges implements TreeView {
     this.#changed.set(path, undefined)
   }
 
-  setVersion(path: string, version: number): void {
-    this.#forChange(path).version = version
+  setData(path: string, version: number, dataLength: number): void {
+    const znode = this.#forChange(path)
+    znode.version = version
+    znode.dataLength = dataLength
   }
 }

@@ -67,6 +67,10 @@ export class Znode {
     this.#mtimeOffsetMs = timeMs - this.ctimeMs
   }
 
+  get dataLength(): number {
+    return dataLength(this.data)
+  }
+
   get childCount(): number {
     return this.children === undefined ? 0 : this.children.size
   }
@@ -86,7 +90,7 @@ export function writeStat(writer: JuteWriter, znode: Znode): void {
   writer.int32((znode.cversion * 2 - childCount) | 0)
   writer.int32(znode.aversion)
   writer.int64(ownerKind(znode.owner) === 'session' ? znode.owner : 0n)
-  writer.int32(dataLength(znode.data))
+  writer.int32(znode.dataLength)
   writer.int32(childCount)
   writer.safeInt64(znode.pzxid)
 }

@@ -37,6 +37,7 @@ export async function readSnapshot(disk: Disk, file: ZxidFile, state: ServerStat
     throw error
   }
   state.tree.acls.purgeUnused()
+  state.tree.quotas.restore()
   state.lastZxid = file.zxid
 }
 
