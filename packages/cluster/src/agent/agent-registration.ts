@@ -45,11 +45,16 @@ export class AgentRegistration {
     this.#declare()
   }
 
+  /** Resolves when what was declared last has been written, or has failed to be for now. */
+  get settled(): Promise<void> {
+    return this.#writing ?? Promise.resolve()
+  }
+
   /** Nothing is written any more; the znode goes with the session. */
   async close(): Promise<void> {
     this.#isClosed = true
     this.#stopListening()
-    await this.#writing
+    await this.settled
   }
 
   /** One write at a time; what changes meanwhile is in the next. */

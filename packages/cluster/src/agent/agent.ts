@@ -1,5 +1,11 @@
 import { hostname } from 'node:os'
-import { closeSession, ZooKeeper, type ConnectTarget, type SessionCredentials } from '@conclave/client'
+import {
+  closeSession,
+  ZooKeeper,
+  type AuthInfo,
+  type ConnectTarget,
+  type SessionCredentials,
+} from '@conclave/client'
 import {
   Backoff,
   ClosedError,
@@ -28,6 +34,8 @@ export interface AgentOptions extends NodeProgram {
   readonly cluster?: string
   /** How many nodes to keep alive on this host. */
   readonly nodes: number
+  /** Identities of the agent's own session. Default none. */
+  readonly auth?: readonly AuthInfo[]
   /** The name of the agent's znode. Default: the host name, the pid and a random part. */
   readonly agentId?: string
   /** Of the agent's own session. Default 10,000 ms. */
@@ -123,15 +131,21 @@ export class Agent {
   async start(signal?: AbortSignal): Promise<void> {
     this.#lifecycle.start()
     this.#step({ type: 'desired', count: this.#options.nodes })
-    const { connect, sessionTimeoutMs } = this.#options
-    this.#zk = await ZooKeeper.connect(connect, {
+    const { connect, sessionTimeoutMs, auth } = this.#options
+    const zk = await ZooKeeper.connect(connect, {
       ...(sessionTimeoutMs === undefined ? {} : { sessionTimeoutMs }),
+      ...(auth === undefined ? {} : { auth }),
       platform: this.#platform,
       logger: this.#logger,
       ...(signal === undefined ? {} : { signal }),
     })
-    if (this.#lifecycle.state !== 'started') throw new ClosedError('the agent')
-    this.#registration = new AgentRegistration(this.#zk, this.#layout, this.id, this.#record(), this.#logger)
+    if (this.#lifecycle.state !== 'started') {
+      await zk.close()
+      throw new ClosedError('the agent')
+    }
+    this.#zk = zk
+    this.#registration = new AgentRegistration(zk, this.#layout, this.id, this.#record(), this.#logger)
+    await this.#registration.settled
   }
 
   /** Every place, in order. */
