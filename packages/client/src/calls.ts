@@ -1,4 +1,5 @@
 import {
+  addWatch,
   checkWatches,
   closeSession,
   create2,
@@ -20,10 +21,12 @@ import {
   setData,
   sync,
   whoAmI,
+  type AddWatchRequest,
   type ClientInfo,
   type Create2Response,
   type CreateRequest,
   type CreateTtlRequest,
+  type ErrorResponse,
   type GetAclResponse,
   type GetAllChildrenNumberResponse,
   type GetChildren2Response,
@@ -184,6 +187,20 @@ export const checkWatchesCall: Call<WatchesRequest, void, void> = {
   operation: checkWatches,
   repeatable: true,
   result: nothing,
+}
+
+/** Repeatable: the same watch at the same place is one watch. */
+export const addPersistentWatchCall: Call<AddWatchRequest, ErrorResponse, void> = {
+  name: 'watch',
+  operation: addWatch,
+  repeatable: true,
+  watch: 'persistent',
+  result: nothing,
+}
+
+export const addRecursiveWatchCall: Call<AddWatchRequest, ErrorResponse, void> = {
+  ...addPersistentWatchCall,
+  watch: 'persistentRecursive',
 }
 
 /** Not repeatable: the second time there is no such watch any more. */

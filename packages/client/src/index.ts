@@ -28,5 +28,6 @@ export {
   type WriteOptions,
 } from './operations.ts'
 export type { AuthInfo, ConnectOptions } from './options.ts'
+export type { PersistentWatch, PersistentWatchEvent, PersistentWatchOptions } from './persistent-watch.ts'
 export * from './server-errors.ts'
 export type { WatchedEvent, Watcher } from './watched-event.ts'

@@ -16,6 +16,7 @@ import { toBytes, type Data } from './data.ts'
 import { ensurePath } from './ensure-path.ts'
 import { toMultiOp, type MultiResult, type TransactionOp } from './multi.ts'
 import type { MultiReadOp, MultiReadResult } from './multi-read.ts'
+import { PersistentWatch, type PersistentWatchOptions } from './persistent-watch.ts'
 import type { Session } from './session.ts'
 import type { Watcher } from './watched-event.ts'
 
@@ -164,6 +165,14 @@ export abstract class Operations {
       },
       this.#chroot.prepend(path),
     )
+  }
+
+  /**
+   * A watch that stays, as an async iterator: on one znode (its creation, data, children and deletion), or on it and all
+   * below it (their creation, data and deletion). Resolves when the server has it. From 3.6 on.
+   */
+  watch(path: string, options: PersistentWatchOptions = {}): Promise<PersistentWatch> {
+    return new PersistentWatch(this.#session, this.#chroot, path, options).start()
   }
 
   /** Several reads in one request, each with its own result; one that fails does not stop the others. From 3.6 on. */

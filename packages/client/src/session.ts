@@ -4,12 +4,14 @@ import {
   pathProblem,
   ProtocolError,
   setWatches,
+  setWatches2,
   SpecialXid,
+  WatcherType,
   type ConnectResponse,
   type JuteReader,
   type WatcherEvent,
 } from '@conclave/protocol'
-import { ABSENT, type Call } from './calls.ts'
+import { ABSENT, removeWatchesCall, type Call } from './calls.ts'
 import type { Chroot } from './chroot.ts'
 import { Connection, type ConnectionHandler } from './connection.ts'
 import type { SessionCredentials, StateChange } from './connection-state.ts'
@@ -21,16 +23,22 @@ import {
   RequestTooLargeError,
   SessionExpiredError,
   UnreadableReplyError,
+  ZooKeeperError,
   type ErrorContext,
-  type ZooKeeperError,
 } from './errors.ts'
 import type { HostProvider } from './host-provider.ts'
 import type { AuthInfo, ResolvedOptions } from './options.ts'
 import { PendingRequest, PendingRequests } from './pending-requests.ts'
 import { AuthFailedError, BadArgumentsError, errorFromCode } from './server-errors.ts'
 import { SessionMachine, type Activity, type SessionEffect, type SessionEvent } from './session-machine.ts'
-import { WatchRegistry } from './watch-registry.ts'
+import { WatchRegistry, type PersistentKind, type WatchKind } from './watch-registry.ts'
 import type { Watcher } from './watched-event.ts'
+
+interface SessionEvents {
+  state: StateChange
+  /** A connection was made again; with the last transaction that was seen before the one before it broke. */
+  resumed: bigint
+}
 
 /** What a request may carry besides its record. */
 export interface SubmitOptions {
@@ -50,7 +58,7 @@ const NO_ACTIVITY: Activity = { sentMs: 0, heardMs: 0, answeredMs: 0 }
  * replies past it.
  */
 export class Session {
-  readonly events = new TypedEmitter<{ state: StateChange }>()
+  readonly events = new TypedEmitter<SessionEvents>()
   readonly #machine: SessionMachine
   readonly #options: ResolvedOptions
   readonly #clock: Clock
@@ -71,6 +79,8 @@ export class Session {
   #established = false
   /** The last transaction that a reply has told of: a server that is behind it must not be read from. */
   #lastZxid = 0n
+  /** What `#lastZxid` was when the last connection broke. */
+  #interruptedZxid: bigint | undefined
   /** Set when the session has ended for good: what every request is rejected with. */
   #ending: ((context: ErrorContext) => ZooKeeperError) | undefined
   #timer: Timer | undefined
@@ -264,10 +274,19 @@ export class Session {
     const connection = this.#connection!
     this.#established = true
     for (const identity of this.#identities) this.#prove(identity)
-    for (const request of this.#watches.toSetWatches(this.#lastZxid)) {
-      connection.sendSpecial(SpecialXid.setWatches, setWatches, request)
-    }
+    this.#setWatches(connection)
     this.#pending.filter(pending => !pending.abandoned && this.#write(pending))
+    if (this.#interruptedZxid !== undefined) this.events.emit('resumed', this.#interruptedZxid)
+  }
+
+  /** All watches, or those of one path of the wire. Servers before 3.6 know only those that fire once. */
+  #setWatches(connection: Connection, onlyPath?: string): void {
+    for (const request of this.#watches.toSetWatches(this.#lastZxid, onlyPath)) {
+      const { length: persistent } = request.persistentWatches
+      const { length: recursive } = request.persistentRecursiveWatches
+      const operation = persistent + recursive === 0 ? setWatches : setWatches2
+      connection.sendSpecial(SpecialXid.setWatches, operation, request)
+    }
   }
 
   /** Resolves when the server has taken every identity; rejects when it refused one, which ends the session. */
@@ -362,7 +381,10 @@ export class Session {
   }
 
   #forgetConnection(): void {
-    if (this.#established) this.#answeredMs = this.#connection!.answeredMs
+    if (this.#established) {
+      this.#answeredMs = this.#connection!.answeredMs
+      this.#interruptedZxid = this.#lastZxid
+    }
     this.#connection = undefined
     this.#established = false
     this.#proving = []
@@ -403,6 +425,26 @@ export class Session {
   /** The server was told to forget the one-shot watches at a path of the wire. */
   forgetWatches(path: string, which: 'data' | 'children' | 'any'): void {
     this.#watches.remove(path, which)
+  }
+
+  /** Whether the client has set a watch of that kind at a path of the wire. */
+  hasWatch(kind: WatchKind, path: string): boolean {
+    return this.#watches.has(kind, path)
+  }
+
+  /**
+   * Drops a watch that stays. The server is told with the last one at a path; as servers before 3.9 forget every watch
+   * at that path with it, the one-shot ones there are then set again.
+   */
+  async removePersistentWatch(kind: PersistentKind, path: string, watcher: Watcher): Promise<void> {
+    if (!this.#watches.removePersistent(kind, path, watcher) || this.#ending !== undefined) return
+    try {
+      await this.submit(removeWatchesCall, { path, type: WatcherType.any }, {})
+    } catch (error) {
+      // Gone with its connection or session; or never set again since, for it was no longer there to be set.
+      if (!(error instanceof ZooKeeperError)) throw error
+    }
+    if (this.#established) this.#setWatches(this.#connection!, path)
   }
 
   #rejectAll(errorOf: (pending: PendingRequest) => ZooKeeperError): void {

@@ -1,11 +1,19 @@
-import { EventType, type SetWatchesRequest } from '@conclave/protocol'
+import { EventType, parentPath, type SetWatches2Request } from '@conclave/protocol'
 import type { WatchedEvent, Watcher } from './watched-event.ts'
 
 /**
  * The lists in which a server keeps one-shot watches: on the data of a znode that exists, on the existence of one
  * that does not, on a list of children.
  */
-export type WatchKind = 'data' | 'exist' | 'child'
+export type OneShotKind = 'data' | 'exist' | 'child'
+
+/** And those that stay: on one znode, and on one and all below it. */
+export type PersistentKind = 'persistent' | 'persistentRecursive'
+
+export type WatchKind = OneShotKind | PersistentKind
+
+const ONE_SHOT_KINDS = ['data', 'exist', 'child'] as const
+const KINDS = [...ONE_SHOT_KINDS, 'persistent', 'persistentRecursive'] as const
 
 type Watchers = Map<string, Set<Watcher>>
 
@@ -19,8 +27,8 @@ const EVENT_NAMES = new Map<number, Exclude<WatchedEvent['type'], 'sessionLost'>
   [EventType.nodeChildrenChanged, 'nodeChildrenChanged'],
 ])
 
-/** Which lists an event takes its watchers from. */
-const FIRED_KINDS: Record<Exclude<WatchedEvent['type'], 'sessionLost'>, readonly WatchKind[]> = {
+/** Which one-shot lists an event takes its watchers from. */
+const FIRED_KINDS: Record<Exclude<WatchedEvent['type'], 'sessionLost'>, readonly OneShotKind[]> = {
   nodeCreated: ['data', 'exist'],
   nodeDeleted: ['data', 'exist', 'child'],
   nodeDataChanged: ['data', 'exist'],
@@ -33,6 +41,8 @@ export class WatchRegistry {
     data: new Map(),
     exist: new Map(),
     child: new Map(),
+    persistent: new Map(),
+    persistentRecursive: new Map(),
   }
 
   /** How many watches are set. */
@@ -61,7 +71,32 @@ export class WatchRegistry {
       for (const watcher of this.#byKind[kind].get(path) ?? []) taken.add(watcher)
       this.#byKind[kind].delete(path)
     }
+    for (const watcher of this.#byKind.persistent.get(path) ?? []) taken.add(watcher)
+    if (type !== 'nodeChildrenChanged') this.#addRecursive(path, taken)
     return { type, watchers: [...taken] }
+  }
+
+  /** The recursive watches at a path and above it; they are not told of lists of children. */
+  #addRecursive(path: string, into: Set<Watcher>): void {
+    const { persistentRecursive } = this.#byKind
+    if (persistentRecursive.size === 0) return
+    for (let at = path; ; at = parentPath(at)) {
+      for (const watcher of persistentRecursive.get(at) ?? []) into.add(watcher)
+      if (at === '/') return
+    }
+  }
+
+  /** Whether a watch of that kind is set at a path. */
+  has(kind: WatchKind, path: string): boolean {
+    return this.#byKind[kind].has(path)
+  }
+
+  /** Drops one watch that stays; `true` when it was the last of its kind at that path. */
+  removePersistent(kind: PersistentKind, path: string, watcher: Watcher): boolean {
+    const set = this.#byKind[kind].get(path)
+    if (set?.delete(watcher) !== true || set.size > 0) return false
+    this.#byKind[kind].delete(path)
+    return true
   }
 
   /** Drops the watches at a path without a word. */
@@ -73,32 +108,36 @@ export class WatchRegistry {
     if (which !== 'data') this.#byKind.child.delete(path)
   }
 
-  /** Takes every watch, path by path. */
+  /** Takes every one-shot watch, path by path: those that stay are set again in the next session. */
   takeAll(): readonly (readonly [path: string, watcher: Watcher])[] {
     const taken = new Map<string, Set<Watcher>>()
-    for (const watchers of Object.values(this.#byKind)) {
+    for (const kind of ONE_SHOT_KINDS) {
+      const watchers = this.#byKind[kind]
       for (const [path, set] of watchers) taken.set(path, new Set([...(taken.get(path) ?? []), ...set]))
       watchers.clear()
     }
     return [...taken].flatMap(([path, set]) => [...set].map(watcher => [path, watcher] as const))
   }
 
-  /** The requests that set all watches again, each with a bounded number of bytes. */
-  *toSetWatches(relativeZxid: bigint): Generator<SetWatchesRequest> {
-    let paths: Record<WatchKind, string[]> = { data: [], exist: [], child: [] }
+  /** The requests that set watches again, all or those of one path, each with a bounded number of bytes. */
+  *toSetWatches(relativeZxid: bigint, onlyPath?: string): Generator<SetWatches2Request> {
+    let paths = noPaths()
     let bytes = 0
-    const request = (): SetWatchesRequest => ({
+    const request = (): SetWatches2Request => ({
       relativeZxid,
       dataWatches: paths.data,
       existWatches: paths.exist,
       childWatches: paths.child,
+      persistentWatches: paths.persistent,
+      persistentRecursiveWatches: paths.persistentRecursive,
     })
-    for (const kind of ['data', 'exist', 'child'] as const) {
+    for (const kind of KINDS) {
       for (const path of this.#byKind[kind].keys()) {
+        if (onlyPath !== undefined && path !== onlyPath) continue
         const pathBytes = 4 + Buffer.byteLength(path)
         if (bytes > 0 && bytes + pathBytes > SET_WATCHES_BYTES) {
           yield request()
-          paths = { data: [], exist: [], child: [] }
+          paths = noPaths()
           bytes = 0
         }
         paths[kind].push(path)
@@ -107,4 +146,8 @@ export class WatchRegistry {
     }
     if (bytes > 0) yield request()
   }
+}
+
+function noPaths(): Record<WatchKind, string[]> {
+  return { data: [], exist: [], child: [], persistent: [], persistentRecursive: [] }
 }
