@@ -4,14 +4,13 @@ const interrupted = new AbortController()
 let isListening = false
 
 /**
- * A signal that aborts at the first Ctrl-C, or at SIGTERM, so that the command can end in order. The second Ctrl-C
+ * A signal that aborts at the first Ctrl-C, or when the process is asked to end, so that the command ends in order. The second Ctrl-C
  * ends the process at once: the nodes notice that their agent is gone and end too.
  */
 export function interruptSignal(): AbortSignal {
   if (!isListening) {
     isListening = true
-    process.on('SIGINT', onSignal)
-    process.on('SIGTERM', onSignal)
+    for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, onSignal)
   }
   return interrupted.signal
 }

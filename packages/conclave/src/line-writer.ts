@@ -47,6 +47,13 @@ export class LineWriter {
     this.#throwIfFailed()
   }
 
+  /** As `write`, for a caller that cannot wait. Standard output takes files' and pipes' bytes at once. */
+  push(line: string): void {
+    this.#throwIfFailed()
+    this.#gathered += `${line}\n`
+    if (this.#gathered.length >= MAX_GATHERED_CHARS) this.#send()
+  }
+
   /** Resolves when every line has been taken by the system. */
   async end(): Promise<void> {
     this.#send()

@@ -1,8 +1,11 @@
 import { createRequire } from 'node:module'
+import { codeOf } from '@conclave/core'
 import { Command } from 'commander'
 import { joinCommand } from './commands/join.ts'
+import { logCommand } from './commands/log.ts'
 import { runCommand } from './commands/run.ts'
 import { serverCommand } from './commands/server.ts'
+import { snapshotCommand } from './commands/snapshot.ts'
 import { statusCommand } from './commands/status.ts'
 import { upCommand } from './commands/up.ts'
 import { report } from './output.ts'
@@ -16,9 +19,23 @@ export async function main(argv: readonly string[]): Promise<number> {
     .showHelpAfterError("('conclave --help' and 'conclave <command> --help' show what there is)")
     .configureHelp({ showGlobalOptions: true })
     .exitOverride()
-  for (const command of [upCommand(), runCommand(), joinCommand(), statusCommand(), serverCommand()]) {
+  const commands = [
+    upCommand,
+    runCommand,
+    joinCommand,
+    statusCommand,
+    serverCommand,
+    logCommand,
+    snapshotCommand,
+  ]
+  for (const make of commands) {
+    const command = make()
     program.addCommand(command.copyInheritedSettings(program))
   }
+  // Told by whoever writes results; for anything else a reader that has gone is no failure.
+  process.stdout.on('error', error => {
+    if (codeOf(error) !== 'EPIPE') process.exitCode = report(error, false)
+  })
   try {
     await program.parseAsync(argv)
     return 0

@@ -1,0 +1,126 @@
+import { spawnSync } from 'node:child_process'
+import { truncateSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { ZooKeeper } from '@conclave/client'
+import { ApacheZooKeeper, EmbeddedServerProcess, TemporaryFolder } from '@conclave/testing'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+
+const program = fileURLToPath(new URL('../../packages/conclave/dist/bin.js', import.meta.url))
+
+function conclave(...args: string[]): { status: number | null; stdout: string; stderr: string } {
+  return spawnSync(process.execPath, [program, ...args], { encoding: 'utf8' })
+}
+
+function ndjson(text: string): Record<string, unknown>[] {
+  return text
+    .trimEnd()
+    .split('\n')
+    .map(line => JSON.parse(line) as Record<string, unknown>)
+}
+
+describe.each([
+  ['embedded server', EmbeddedServerProcess],
+  ['Apache ZooKeeper', ApacheZooKeeper],
+] as const)('files of the %s', (_name, Server) => {
+  const folder = new TemporaryFolder()
+  const dataDir = join(folder.path, 'data')
+
+  beforeAll(async () => {
+    await using server = await Server.start({ dataDir, snapCount: 1 })
+    const zk = await ZooKeeper.connect(server.connectString)
+    await zk.create('/a', 'secret')
+    await zk.create('/a/e', null, { mode: 'ephemeral' })
+    await zk.multi([
+      { op: 'setData', path: '/a', data: 'later' },
+      { op: 'create', path: '/b' },
+    ])
+    await zk.close()
+    // A second life begins, or goes on, with a snapshot of the first.
+    await server.kill()
+    await server.restart()
+    const next = await ZooKeeper.connect(server.connectString)
+    await next.setData('/b', 'b')
+    await next.close()
+    await server.stop()
+  })
+  afterAll(() => folder.remove())
+
+  test('log - every transaction, with what it changed and who asked for it', () => {
+    const { status, stdout } = conclave('log', '--json', dataDir)
+    expect(status).toBe(0)
+    const changes = ndjson(stdout).map(({ change }) => change)
+    expect(changes).toEqual(
+      expect.arrayContaining([
+        expect.objectContaining({ type: 'createSession', timeoutMs: 10_000 }),
+        expect.objectContaining({ path: '/a', dataLength: 6 }),
+        expect.objectContaining({ path: '/a/e', ephemeral: true }),
+        expect.objectContaining({
+          type: 'multi',
+          changes: [
+            expect.objectContaining({ type: 'setData', path: '/a', version: 1 }),
+            expect.objectContaining({ path: '/b' }),
+          ],
+        }),
+        expect.objectContaining({ type: 'closeSession' }),
+      ]),
+    )
+    expect(stdout).not.toContain(Buffer.from('secret').toString('base64'))
+    const text = conclave('log', dataDir).stdout
+    expect(text).toMatch(/^0x2 .* \/a 6 bytes$/m)
+    const withData = conclave('log', '--json', '--with-data', dataDir).stdout
+    expect(withData).toContain(Buffer.from('secret').toString('base64'))
+  })
+
+  test('snapshot - every znode, with its stat', () => {
+    const { status, stdout } = conclave('snapshot', '--json', dataDir)
+    expect(status).toBe(0)
+    const [head, ...znodes] = ndjson(stdout)
+    expect(head).toMatchObject({
+      path: expect.stringContaining(dataDir),
+      zxid: expect.stringMatching(/^0x[5-9]$/),
+    })
+    expect(znodes.map(({ path }) => path).sort()).toEqual(
+      ['/', '/a', '/b', '/zookeeper', '/zookeeper/config', '/zookeeper/quota'].sort(),
+    )
+    expect(znodes.find(({ path }) => path === '/a')).toMatchObject({ dataLength: 5, version: 1, cversion: 2 })
+    expect(conclave('snapshot', dataDir).stdout).toMatch(/^\/a {2}5 bytes {2}version 1 /m)
+  })
+})
+
+describe('files that are none', () => {
+  const folder = new TemporaryFolder()
+  afterAll(() => folder.remove())
+
+  test.each([
+    ['no such folder', 'none', 'there is no log in'],
+    ['a file', 'file', 'is a file; name a folder'],
+    ['no such log', 'log.1', 'cannot read'],
+    ['a log that is none', 'log.2', 'it does not begin with ZKLG'],
+  ])('%s - one sentence that names it', (_what, name, sentence) => {
+    writeFileSync(join(folder.path, 'file'), 'x')
+    writeFileSync(join(folder.path, 'log.2'), 'x'.repeat(100))
+    const { status, stdout, stderr } = conclave('log', join(folder.path, name))
+    expect(status).not.toBe(0)
+    expect(stdout).toBe('')
+    expect(stderr.trimEnd().split('\n')).toEqual([expect.stringContaining(sentence)])
+    expect(stderr).toContain(join(folder.path, name))
+  })
+
+  test('a torn log - what is whole is shown, and where it ends', async () => {
+    const dataDir = join(folder.path, 'torn')
+    await using server = await EmbeddedServerProcess.start({ dataDir })
+    const zk = await ZooKeeper.connect(server.connectString)
+    await zk.create('/whole')
+    await zk.create('/torn')
+    await zk.detach()
+    await server.kill()
+    const log = join(dataDir, 'version-2', 'log.1')
+    const before = ndjson(conclave('log', '--json', log).stdout)
+    truncateSync(log, (before.at(-1)!['offset'] as number) + 20)
+    const { status, stdout, stderr } = conclave('log', '--json', log)
+    expect(status).toBe(0)
+    expect(ndjson(stdout)).toEqual(before.slice(0, -1))
+    expect(stderr).toContain(`torn end behind offset ${before.at(-1)!['offset'] as number}`)
+  })
+})
