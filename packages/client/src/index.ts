@@ -30,4 +30,6 @@ export {
 export type { AuthInfo, ConnectOptions } from './options.ts'
 export type { PersistentWatch, PersistentWatchEvent, PersistentWatchOptions } from './persistent-watch.ts'
 export * from './server-errors.ts'
+export * from './tree-transfer.ts'
+export type { WalkedZnode } from './walk.ts'
 export type { WatchedEvent, Watcher } from './watched-event.ts'

@@ -18,6 +18,7 @@ import { toMultiOp, type MultiResult, type TransactionOp } from './multi.ts'
 import type { MultiReadOp, MultiReadResult } from './multi-read.ts'
 import { PersistentWatch, type PersistentWatchOptions } from './persistent-watch.ts'
 import type { Session } from './session.ts'
+import { walk, type WalkedZnode } from './walk.ts'
 import type { Watcher } from './watched-event.ts'
 
 /** Taken by every request. */
@@ -172,7 +173,12 @@ export abstract class Operations {
    * below it (their creation, data and deletion). Resolves when the server has it. From 3.6 on.
    */
   watch(path: string, options: PersistentWatchOptions = {}): Promise<PersistentWatch> {
-    return new PersistentWatch(this.#session, this.#chroot, path, options).start()
+    return new PersistentWatch(this, this.#session, this.#chroot, path, options).start()
+  }
+
+  /** A znode and all below it, each before those below it. Not a snapshot: the tree may change under it. */
+  walk(path: string, options: RequestOptions = {}): AsyncIterableIterator<WalkedZnode> {
+    return walk(this, path, options)
   }
 
   /** Several reads in one request, each with its own result; one that fails does not stop the others. From 3.6 on. */

@@ -1,9 +1,10 @@
 import { UsageError } from '@conclave/core'
 import { AddWatchMode } from '@conclave/protocol'
-import * as calls from './calls.ts'
+import { addPersistentWatchCall, addRecursiveWatchCall } from './calls.ts'
 import { catchUp } from './catch-up.ts'
 import type { Chroot } from './chroot.ts'
 import { SessionExpiredError, ZooKeeperError } from './errors.ts'
+import type { Operations } from './operations.ts'
 import type { Session } from './session.ts'
 import type { PersistentKind } from './watch-registry.ts'
 import type { WatchedEvent, Watcher } from './watched-event.ts'
@@ -41,6 +42,7 @@ const DEFAULT_MAX_PENDING = 10_000
  */
 export class PersistentWatch implements AsyncIterableIterator<PersistentWatchEvent> {
   readonly path: string
+  readonly #zk: Operations
   readonly #session: Session
   readonly #chroot: Chroot
   readonly #kind: PersistentKind
@@ -57,8 +59,15 @@ export class PersistentWatch implements AsyncIterableIterator<PersistentWatchEve
   #owedSince: bigint | undefined
   #isCatchingUp = false
 
-  constructor(session: Session, chroot: Chroot, path: string, options: PersistentWatchOptions) {
+  constructor(
+    zk: Operations,
+    session: Session,
+    chroot: Chroot,
+    path: string,
+    options: PersistentWatchOptions,
+  ) {
     this.path = path
+    this.#zk = zk
     this.#session = session
     this.#chroot = chroot
     this.#kind = options.recursive === true ? 'persistentRecursive' : 'persistent'
@@ -75,11 +84,10 @@ export class PersistentWatch implements AsyncIterableIterator<PersistentWatchEve
       throw new UsageError(`${this.path} is watched already, ${isRecursive ? 'not ' : ''}recursively`)
     }
     const mode = isRecursive ? AddWatchMode.persistentRecursive : AddWatchMode.persistent
-    const call = isRecursive ? calls.addRecursiveWatchCall : calls.addPersistentWatchCall
+    const call = isRecursive ? addRecursiveWatchCall : addPersistentWatchCall
     const options = { path: this.path, watcher: this.#onEvent, signal: this.#signal }
     await this.#session.submit(call, { path, mode }, options)
-    const stat = await this.#session.submit(calls.existsCall, { path, watch: false }, { path: this.path })
-    this.#exists = stat !== null
+    this.#exists = (await this.#zk.exists(this.path)) !== null
     this.#offs.push(
       this.#session.events.on('resumed', zxid => this.#onResumed(zxid)),
       this.#session.events.on('state', ({ state }) => state === 'closed' && this.#end()),
@@ -128,7 +136,7 @@ export class PersistentWatch implements AsyncIterableIterator<PersistentWatchEve
       const isRecursive = this.#kind === 'persistentRecursive'
       const options = { since, existed: this.#exists, isRecursive }
       try {
-        for await (const { type, path } of catchUp(this.#session, this.#chroot, this.path, options)) {
+        for await (const { type, path } of catchUp(this.#zk, this.path, options)) {
           this.#push({ type, path, isCatchUp: true })
         }
       } catch (error) {

@@ -2,6 +2,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import {
   BadVersionError,
   closeSession,
+  exportTree,
+  importTree,
   CREATOR_ALL_ACL,
   MultiError,
   NoAuthError,
@@ -214,6 +216,48 @@ describe('helpers', () => {
     await Promise.all([zk.deleteRecursive('/tree'), zk.deleteRecursive('/tree/3')])
     expect(await zk.exists('/tree')).toBeNull()
     await zk.deleteRecursive('/tree')
+  })
+
+  test('walk - each znode comes before those below it, and what is not there does not come', async () => {
+    for (let i = 0; i < 150; i++) await zk.ensurePath(`/w/${i % 15}/${i}`)
+    const seen = new Set<string>()
+    for await (const { path, stat, children } of zk.walk('/w')) {
+      expect(path === '/w' || seen.has(path.slice(0, path.lastIndexOf('/')))).toBe(true)
+      expect(children).toHaveLength(stat.numChildren)
+      seen.add(path)
+    }
+    expect(seen.size).toBe(1 + 15 + 150)
+    for await (const { path } of zk.walk('/none')) expect.unreachable(path)
+  })
+
+  test('export and import - a subtree arrives elsewhere with its data and ACLs, without what belongs to a session', async () => {
+    await zk.ensurePath('/from/b')
+    await zk.create('/from/a', Buffer.from([0, 255]), { acl: READ_ACL })
+    await zk.create('/from/b/ü', '')
+    await zk.create('/from/e', null, { mode: 'ephemeral' })
+    const lines: string[] = []
+    for await (const line of exportTree(zk, '/from')) lines.push(line)
+    const bytes = Buffer.from(lines.join(''))
+    // Cut anywhere, also within a character.
+    const chunks = async function* (): AsyncGenerator<Buffer> {
+      for (let at = 0; at < bytes.length; at += 7) yield bytes.subarray(at, at + 7)
+    }
+    expect(await importTree(zk, '/to', chunks())).toEqual({ created: 4, existing: 0 })
+    expect((await zk.getData('/to/a')).data).toEqual(Buffer.from([0, 255]))
+    expect((await zk.getAcl('/to/a')).acl).toEqual(READ_ACL)
+    expect((await zk.getData('/to/b')).data).toBeNull()
+    expect((await zk.getData('/to/b/ü')).data).toEqual(Buffer.alloc(0))
+    await expect(importTree(zk, '/to', chunks())).rejects.toBeInstanceOf(NodeExistsError)
+    await zk.setData('/to/b', 'mine')
+    expect(await importTree(zk, '/to', chunks(), { existing: 'keep' })).toEqual({ created: 0, existing: 4 })
+    expect((await zk.getData('/to/b')).data?.toString()).toBe('mine')
+  })
+
+  test('import - a line that is none is named by its number', async () => {
+    const text = async function* (): AsyncGenerator<string> {
+      yield '{"path":"/","data":null,"acl":[{"perms":31,"scheme":"world","id":"anyone"}]}\n{"path":1}\n'
+    }
+    await expect(importTree(zk, '/to', text())).rejects.toThrow('line 2 is not a znode')
   })
 
   test('createProtected - a lost answer is made good by the znode that is there, and there is only one', async () => {
