@@ -81,21 +81,36 @@ export function mayBeHidden(path: string): boolean {
   return /\/c[^/]*$/.test(path)
 }
 
+const QUOTA_PATHS = [
+  '/zookeeper/quota/a',
+  '/zookeeper/quota/a/zookeeper_limits',
+  '/zookeeper/quota/a/zookeeper_stats',
+  '/zookeeper/quota/a/b',
+  '/zookeeper/quota/a/b/zookeeper_limits',
+  '/zookeeper/quota/a/b/zookeeper_stats',
+]
+
 const ONE_SHOT_WATCHES: ReadonlySet<object> = new Set([ops.removeWatches, ops.setWatches])
 
 /** Makes operations on few paths, so that they meet, and a few that no client should send. */
 export class RandomOperations {
   readonly #random: SeededRandom
   readonly #sessions: number
+  readonly #quotaShare: number
 
-  constructor(seed: number, sessions: number) {
+  /** With `quotas`, one operation in ten is about them. */
+  constructor(seed: number, sessions: number, options: { readonly quotas?: boolean } = {}) {
+    this.#quotaShare = options.quotas === true ? 1 : 0
     this.#random = new SeededRandom(seed)
     this.#sessions = sessions
   }
 
   next(): RandomOperation {
     const session = this.#random.below(this.#sessions)
-    const [operation, request] = this.#withOwnKindOfWatch(session, this.#random.pick(this.#makers)())
+    const [operation, request] = this.#withOwnKindOfWatch(
+      session,
+      this.#random.pick(this.#random.below(10) < this.#quotaShare ? this.#quotaMakers : this.#makers)(),
+    )
     return { session, operation: operation as Operation<unknown, unknown>, request }
   }
 
@@ -241,5 +256,14 @@ export class RandomOperations {
       { type: 0, scheme: 'digest', auth: Buffer.from(this.#random.pick(['bob:secret', 'eve:x'])) },
     ],
     () => [ops.reconfig, { joiningServers: null, leavingServers: '1', newMembers: null, fromConfig: -1n }],
+  ]
+
+  readonly #quotaMakers: readonly (() => readonly [object, unknown])[] = [
+    () => [
+      ops.create,
+      { path: this.#random.pick(QUOTA_PATHS), data: Buffer.from('count=2,bytes=9'), acl: OPEN, flags: 0 },
+    ],
+    () => [ops.getData, { path: this.#random.pick(QUOTA_PATHS), watch: false }],
+    () => [ops.deleteNode, { path: this.#random.pick(QUOTA_PATHS), version: this.#random.below(4) - 1 }],
   ]
 }
