@@ -24,10 +24,12 @@ describe.each([
   ['Apache ZooKeeper', ApacheZooKeeper],
 ] as const)('files of the %s', (_name, Server) => {
   const folder = new TemporaryFolder()
-  const dataDir = join(folder.path, 'data')
+  const logged = join(folder.path, 'logged')
+  /** Of a server that takes a snapshot whenever it can; its first logs may be gone by then. */
+  const snapshotted = join(folder.path, 'snapshotted')
 
-  beforeAll(async () => {
-    await using server = await Server.start({ dataDir, snapCount: 1 })
+  async function fill(options: { readonly dataDir: string; readonly snapCount?: number }): Promise<void> {
+    await using server = await Server.start(options)
     const zk = await ZooKeeper.connect(server.connectString)
     await zk.create('/a', 'secret')
     await zk.create('/a/e', null, { mode: 'ephemeral' })
@@ -43,11 +45,16 @@ describe.each([
     await next.setData('/b', 'b')
     await next.close()
     await server.stop()
+  }
+
+  beforeAll(async () => {
+    await fill({ dataDir: logged })
+    await fill({ dataDir: snapshotted, snapCount: 1 })
   })
   afterAll(() => folder.remove())
 
   test('log - every transaction, with what it changed and who asked for it', () => {
-    const { status, stdout } = conclave('log', '--json', dataDir)
+    const { status, stdout } = conclave('log', '--json', logged)
     expect(status).toBe(0)
     const changes = ndjson(stdout).map(({ change }) => change)
     expect(changes).toEqual(
@@ -66,25 +73,25 @@ describe.each([
       ]),
     )
     expect(stdout).not.toContain(Buffer.from('secret').toString('base64'))
-    const text = conclave('log', dataDir).stdout
+    const text = conclave('log', logged).stdout
     expect(text).toMatch(/^0x2 .* \/a 6 bytes$/m)
-    const withData = conclave('log', '--json', '--with-data', dataDir).stdout
+    const withData = conclave('log', '--json', '--with-data', logged).stdout
     expect(withData).toContain(Buffer.from('secret').toString('base64'))
   })
 
   test('snapshot - every znode, with its stat', () => {
-    const { status, stdout } = conclave('snapshot', '--json', dataDir)
+    const { status, stdout } = conclave('snapshot', '--json', snapshotted)
     expect(status).toBe(0)
     const [head, ...znodes] = ndjson(stdout)
     expect(head).toMatchObject({
-      path: expect.stringContaining(dataDir),
+      path: expect.stringContaining(snapshotted),
       zxid: expect.stringMatching(/^0x[5-9]$/),
     })
     expect(new Set(znodes.map(({ path }) => path))).toEqual(
       new Set(['/', '/a', '/b', '/zookeeper', '/zookeeper/config', '/zookeeper/quota']),
     )
     expect(znodes.find(({ path }) => path === '/a')).toMatchObject({ dataLength: 5, version: 1, cversion: 2 })
-    expect(conclave('snapshot', dataDir).stdout).toMatch(/^\/a {2}5 bytes {2}version 1 /m)
+    expect(conclave('snapshot', snapshotted).stdout).toMatch(/^\/a {2}5 bytes {2}version 1 /m)
   })
 })
 
