@@ -50,7 +50,7 @@ interface Options {
 }
 
 const interrupted = new AbortController()
-for (const name of ['SIGINT', 'SIGTERM'] as const) {
+for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(name, () => {
     // The second time, at once: the nodes end when they find that this process has gone.
     if (interrupted.signal.aborted) process.exit(130)
