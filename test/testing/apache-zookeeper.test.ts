@@ -48,10 +48,13 @@ test('ApacheEnsemble - three servers elect a leader, and another one when it is 
   await using ensemble = await ApacheEnsemble.start({ tickTimeMs: 500 })
   expect(ensemble.connectString.split(',')).toHaveLength(3)
   const first = await ensemble.quorumLeader()
-  await first?.kill()
-  await first?.restart()
-  const second = await ensemble.quorumLeader()
   expect(first).toBeDefined()
-  expect(second).toBeDefined()
+  await first!.kill()
+  const second = await eventually(() => ensemble.quorumLeader(), {
+    what: 'another leader',
+    timeoutMs: 30_000,
+  })
   expect(second).not.toBe(first)
+  await first!.restart()
+  expect(await ensemble.quorumLeader()).toBe(second)
 })
