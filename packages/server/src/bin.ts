@@ -1,17 +1,20 @@
 #!/usr/bin/env node
+import { readFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
 import { codeOf, consoleLogger, messageOf, UsageError } from '@conclave/core'
+import { readZooCfg } from './config/zoo-cfg.ts'
 import { EmbeddedServer } from './embedded-server.ts'
 import type { ServerOptions } from './server-options.ts'
 
 const USAGE =
-  'usage: bin.js --data-dir DIR [--host H] [--port P] [--tick-time-ms N] [--idle-exit-ms N] [--snap-count N] [--verbose]'
+  'usage: bin.js --data-dir DIR | --config zoo.cfg [--host H] [--port P] [--tick-time-ms N] [--idle-exit-ms N] [--snap-count N] [--verbose]'
 
-function readOptions(args: string[]): ServerOptions {
+async function readOptions(args: string[]): Promise<ServerOptions> {
   const { values } = parseArgs({
     args,
     options: {
       'data-dir': { type: 'string' },
+      config: { type: 'string' },
       host: { type: 'string' },
       port: { type: 'string' },
       'tick-time-ms': { type: 'string' },
@@ -20,20 +23,32 @@ function readOptions(args: string[]): ServerOptions {
       verbose: { type: 'boolean' },
     },
   })
-  const dataDir = values['data-dir']
+  const logger = consoleLogger(values.verbose === true ? 'info' : 'warn')
+  const configured = values.config === undefined ? undefined : readZooCfg(await readConfig(values.config))
+  for (const warning of configured?.warnings ?? []) logger.log('warn', warning)
+  const dataDir = values['data-dir'] ?? configured?.options.dataDir
   if (dataDir === undefined) throw new UsageError(USAGE)
   const port = number(values, 'port')
   const tickTimeMs = number(values, 'tick-time-ms')
   const idleExitMs = number(values, 'idle-exit-ms')
   const snapCount = number(values, 'snap-count')
   return {
+    ...configured?.options,
     dataDir,
     ...(values.host !== undefined && { host: values.host }),
     ...(port !== undefined && { port }),
     ...(tickTimeMs !== undefined && { tickTimeMs }),
     ...(idleExitMs !== undefined && { idleExitMs }),
     ...(snapCount !== undefined && { snapCount }),
-    logger: consoleLogger(values.verbose === true ? 'info' : 'warn'),
+    logger,
+  }
+}
+
+async function readConfig(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (error) {
+    throw new UsageError(`cannot read the configuration ${path} (${codeOf(error) ?? 'unknown error'})`, error)
   }
 }
 
@@ -52,7 +67,7 @@ function exitCodeOf(error: unknown): number {
 }
 
 try {
-  const server = await EmbeddedServer.start(readOptions(process.argv.slice(2)))
+  const server = await EmbeddedServer.start(await readOptions(process.argv.slice(2)))
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void server.close())
   const { host, port } = server.endpoint
   process.stdout.write(JSON.stringify({ event: 'listening', host, port, pid: process.pid }) + '\n')

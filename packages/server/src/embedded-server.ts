@@ -65,7 +65,7 @@ export class EmbeddedServer {
     const settings = resolveOptions(options)
     const platform: Platform = { ...nodePlatform, ...options.platform }
     const logger = options.logger ?? silentLogger
-    const folder = new DataFolder(platform.disk, settings.dataDir)
+    const folder = new DataFolder(platform.disk, settings.dataDir, options.dataLogDir)
     await folder.prepare()
     const lock = await LockFile.acquire(platform.disk, platform.clock, settings.dataDir)
     let listener: Listener | undefined
@@ -100,7 +100,7 @@ export class EmbeddedServer {
         enforceQuota: settings.enforceQuota,
         superDigest: options.superDigest,
         stats,
-        answerFourLetterWord: word => answerFourLetterWord(word, facts),
+        answerFourLetterWord: word => answerFourLetterWord(word, facts, options.fourLetterWords),
         onTransaction: () => snapshots.onTransaction(),
         onSessionsConnected: count => hooks.server?.onSessionsConnected(count),
       })

@@ -1,3 +1,4 @@
+export { readZooCfg, type ZooCfg } from './config/zoo-cfg.ts'
 export { ADDRESS_FILE, type ServerAddress } from './address-file.ts'
 export { EmbeddedServer } from './embedded-server.ts'
 export type { ServerOptions } from './server-options.ts'

@@ -4,6 +4,10 @@ import { UsageError, type Logger, type Platform } from '@conclave/core'
 export interface ServerOptions {
   /** The data folder; made where there is none. */
   readonly dataDir: string
+  /** A folder, on a disk of its own perhaps, for the transaction logs. Default: `dataDir`. */
+  readonly dataLogDir?: string
+  /** The four-letter words that are answered. Default: all. */
+  readonly fourLetterWords?: readonly string[]
   /** Where to listen. Default `127.0.0.1`: nobody else's machine can reach it. */
   readonly host?: string
   /** Default 2181; 0 for any free one. */
@@ -35,7 +39,9 @@ export interface ServerOptions {
   readonly platform?: Partial<Platform>
 }
 
-type Settings = Required<Omit<ServerOptions, 'platform' | 'logger' | 'superDigest' | 'idleExitMs'>>
+type Settings = Required<
+  Omit<ServerOptions, 'platform' | 'logger' | 'superDigest' | 'idleExitMs' | 'dataLogDir' | 'fourLetterWords'>
+>
 
 const DEFAULTS = Object.freeze({
   host: '127.0.0.1',
@@ -56,6 +62,8 @@ const NAMES: ReadonlySet<string> = new Set([
     'minSessionTimeoutMs',
     'maxSessionTimeoutMs',
     'superDigest',
+    'dataLogDir',
+    'fourLetterWords',
     'idleExitMs',
     'logger',
     'platform',

@@ -38,7 +38,9 @@ export class Snapshots {
   }
 
   onTransaction(): void {
-    if (++this.#since < this.#every || this.#running !== undefined) return
+    // Of a large tree less often: a snapshot should cost less than the transactions since the one before.
+    const every = Math.max(this.#every, this.#state.tree.znodes.size / 4)
+    if (++this.#since < every || this.#running !== undefined) return
     this.#since = 0
     this.#commit.roll()
     this.#running = this.#take().finally(() => {

@@ -84,11 +84,11 @@ function inDetail(client: ClientConnection): string {
   return `${briefly(client)},${facts.join(',')})`
 }
 
-async function folderBytes({ disk, versionPath }: DataFolder, pattern: RegExp): Promise<number> {
+async function folderBytes({ disk }: DataFolder, path: string, pattern: RegExp = /./): Promise<number> {
   let bytes = 0
-  for (const name of await disk.list(versionPath)) {
+  for (const name of await disk.list(path)) {
     if (!pattern.test(name)) continue
-    const file = await disk.open(`${versionPath}/${name}`, 'existing')
+    const file = await disk.open(`${path}/${name}`, 'existing')
     bytes += await file.sizeBytes()
     await file.close()
   }
@@ -97,14 +97,15 @@ async function folderBytes({ disk, versionPath }: DataFolder, pattern: RegExp): 
 
 async function configuration(facts: ServerFacts): Promise<string> {
   const { settings, folder } = facts
-  const bytes = await folderBytes(folder, /./)
+  const dataBytes = await folderBytes(folder, folder.versionPath)
+  const logBytes = await folderBytes(folder, folder.logVersionPath)
   return lines(
     `clientPort=${facts.clientPort()}`,
     'secureClientPort=-1',
     `dataDir=${folder.versionPath}`,
-    `dataDirSize=${bytes}`,
-    `dataLogDir=${folder.versionPath}`,
-    `dataLogSize=${bytes}`,
+    `dataDirSize=${dataBytes}`,
+    `dataLogDir=${folder.logVersionPath}`,
+    `dataLogSize=${logBytes}`,
     `tickTime=${settings.tickTimeMs}`,
     `maxClientCnxns=${settings.maxClientCnxns}`,
     `minSessionTimeout=${settings.minSessionTimeoutMs}`,
@@ -232,8 +233,8 @@ const ANSWERS: ReadonlyMap<string, Answer> = new Map<string, Answer>([
     'dirs',
     async ({ folder }) =>
       lines(
-        `datadir_size: ${await folderBytes(folder, /^snapshot\./)}`,
-        `logdir_size: ${await folderBytes(folder, /^log\./)}`,
+        `datadir_size: ${await folderBytes(folder, folder.versionPath, /^snapshot\./)}`,
+        `logdir_size: ${await folderBytes(folder, folder.logVersionPath, /^log\./)}`,
       ),
   ],
   ['hash', () => ''],
@@ -254,7 +255,13 @@ const ANSWERS: ReadonlyMap<string, Answer> = new Map<string, Answer>([
   ],
 ])
 
-/** Answers ZooKeeper's four-letter words, in Apache's format; `undefined` for what is none. */
-export function answerFourLetterWord(word: string, facts: ServerFacts): string | Promise<string> | undefined {
-  return ANSWERS.get(word)?.(facts)
+/** Answers ZooKeeper's four-letter words, in Apache's format; `undefined` for what is none. With `allowed`, only those. */
+export function answerFourLetterWord(
+  word: string,
+  facts: ServerFacts,
+  allowed?: readonly string[],
+): string | Promise<string> | undefined {
+  const answer = ANSWERS.get(word)
+  if (answer === undefined || allowed === undefined || allowed.includes(word)) return answer?.(facts)
+  return `${word} is not executed because it is not in the whitelist.\n`
 }

@@ -1,5 +1,7 @@
 import { JuteWriter } from '@conclave/protocol'
 
+const MAX_COPIED_BYTES = 256 << 10
+
 /**
  * What a connection has to say and may not say yet: answers are encoded straight into one buffer, and marks in it tell
  * how much of it must wait for which record of the log. So nothing that is not durable ever leaves the server.
@@ -34,10 +36,18 @@ export class Outbox {
     const end = this.#ends[count - 1]!
     this.#needs.splice(0, count)
     this.#ends.splice(0, count)
-    const bytes = Buffer.from(this.writer.view().subarray(0, end))
-    if (end === this.writer.length) this.writer.reset()
-    else this.writer.discard(end)
+    const bytes = this.#takeOut(end)
     for (let i = 0; i < this.#ends.length; i++) this.#ends[i]! -= end
+    return bytes
+  }
+
+  #takeOut(end: number): Buffer {
+    const { writer } = this
+    // A copy of what is little; what is much goes as it is, and its memory does not stay with the connection.
+    if (end === writer.length && end > MAX_COPIED_BYTES) return writer.detach()
+    const bytes = Buffer.from(writer.view().subarray(0, end))
+    if (end === writer.length) writer.reset()
+    else writer.discard(end)
     return bytes
   }
 }

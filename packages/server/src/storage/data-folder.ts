@@ -19,12 +19,16 @@ export interface ZxidFile {
 export class DataFolder {
   readonly disk: Disk
   readonly path: string
+  /** Where the snapshots are. */
   readonly versionPath: string
+  /** Where the logs are; the same unless they were given a disk of their own. */
+  readonly logVersionPath: string
 
-  constructor(disk: Disk, path: string) {
+  constructor(disk: Disk, path: string, logPath: string = path) {
     this.disk = disk
     this.path = path
     this.versionPath = `${path}/${VERSION_FOLDER}`
+    this.logVersionPath = `${logPath}/${VERSION_FOLDER}`
   }
 
   /** Makes the folder where there is none; throws `DataFolderError` where it cannot be one of ZooKeeper's. */
@@ -36,10 +40,12 @@ export class DataFolder {
         `${this.path} is not a ZooKeeper data folder (it holds ${stranger}); name an empty or a new folder`,
       )
     }
-    try {
-      await this.disk.makeFolder(this.versionPath)
-    } catch (error) {
-      throw new DataFolderError(`cannot make the data folder ${this.versionPath}`, error)
+    for (const folder of [this.versionPath, this.logVersionPath]) {
+      try {
+        await this.disk.makeFolder(folder)
+      } catch (error) {
+        throw new DataFolderError(`cannot make the data folder ${folder}`, error)
+      }
     }
     for (const name of (await this.#names(this.versionPath)) ?? []) {
       if (name.startsWith(TEMPORARY_PREFIX)) await this.disk.remove(`${this.versionPath}/${name}`)
@@ -61,27 +67,26 @@ export class DataFolder {
 
   /** The logs, oldest first. */
   logs(): Promise<ZxidFile[]> {
-    return this.#files('log')
+    return this.#files('log', this.logVersionPath)
   }
 
   /** The snapshots, oldest first. */
   snapshots(): Promise<ZxidFile[]> {
-    return this.#files('snapshot')
+    return this.#files('snapshot', this.versionPath)
   }
 
-  async #files(prefix: string): Promise<ZxidFile[]> {
+  async #files(prefix: string, folder: string): Promise<ZxidFile[]> {
     const pattern = new RegExp(`^${prefix}\\.([0-9a-f]{1,16})(\\.gz)?$`)
     const files: ZxidFile[] = []
-    for (const name of (await this.#names(this.versionPath)) ?? []) {
+    for (const name of (await this.#names(folder)) ?? []) {
       const match = pattern.exec(name)
-      if (match)
-        files.push({ name, path: `${this.versionPath}/${name}`, zxid: Number.parseInt(match[1]!, 16) })
+      if (match) files.push({ name, path: `${folder}/${name}`, zxid: Number.parseInt(match[1]!, 16) })
     }
     return files.sort((a, b) => a.zxid - b.zxid)
   }
 
   logPath(zxid: number): string {
-    return `${this.versionPath}/log.${zxid.toString(16)}`
+    return `${this.logVersionPath}/log.${zxid.toString(16)}`
   }
 
   snapshotPath(zxid: number): string {

@@ -72,7 +72,7 @@ export class TxnLog {
     await file.truncate(this.#preallocatedBytes)
     await file.write(header.view(), 0)
     await file.sync()
-    await this.#disk.syncFolder(this.#folder.versionPath)
+    await this.#disk.syncFolder(this.#folder.logVersionPath)
     this.#sizeBytes = this.#preallocatedBytes
     return file
   }
