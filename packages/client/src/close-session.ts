@@ -13,7 +13,7 @@ import { resolveOptions, type ConnectOptions } from './options.ts'
 export async function closeSession(
   target: ConnectTarget,
   credentials: SessionCredentials,
-  options: Pick<ConnectOptions, 'connectTimeoutMs' | 'platform' | 'signal'> = {},
+  options: Pick<ConnectOptions, 'connectTimeoutMs' | 'tls' | 'platform' | 'signal'> = {},
 ): Promise<boolean> {
   const { platform, connectTimeoutMs } = resolveOptions(options)
   const { hosts } = toHostProvider(target, platform)

@@ -33,7 +33,9 @@ export class StaticHostProvider implements HostProvider {
     const lookups = await Promise.allSettled(
       this.#endpoints.map(async ({ host, port }) => {
         const addresses = await this.#network.lookup(host)
-        return addresses.map(address => ({ host: address, port }))
+        return addresses.map(address =>
+          address === host ? { host, port } : { host: address, port, name: host },
+        )
       }),
     )
     const found = lookups.flatMap(lookup => (lookup.status === 'fulfilled' ? lookup.value : []))

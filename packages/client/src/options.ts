@@ -1,4 +1,12 @@
-import { nodePlatform, silentLogger, UsageError, type Logger, type Platform } from '@conclave/core'
+import {
+  nodePlatform,
+  silentLogger,
+  tlsNetwork,
+  UsageError,
+  type Logger,
+  type Platform,
+  type TlsSource,
+} from '@conclave/core'
 import { DEFAULT_MAX_FRAME_BYTES } from '@conclave/protocol'
 import type { SessionCredentials } from './connection-state.ts'
 
@@ -21,6 +29,11 @@ export interface ConnectOptions {
   readonly chroot?: string
   /** Identities that every connection proves. Default none. */
   readonly auth?: readonly AuthInfo[]
+  /**
+   * Speak TLS, and prove by `cert` and `key` who the client is where the server asks. A function is asked again for each
+   * connection, so that renewed certificates are used from the next one on, within the session. Default plain TCP.
+   */
+  readonly tls?: TlsSource
   /** Attach to this session instead of making one; `connect` rejects with `SessionExpiredError` where it is gone. */
   readonly session?: SessionCredentials
   /** Whether a session that was lost is followed by a new one. Default `true`. */
@@ -39,7 +52,7 @@ export interface ConnectOptions {
   readonly signal?: AbortSignal
 }
 
-type Defaulted = Exclude<keyof ConnectOptions, 'session' | 'signal' | 'platform'>
+type Defaulted = Exclude<keyof ConnectOptions, 'session' | 'signal' | 'platform' | 'tls'>
 
 /** Every option with its value. */
 export type ResolvedOptions = Required<Pick<ConnectOptions, Defaulted>> &
@@ -55,7 +68,7 @@ const DEFAULT_MAX_REPLY_BYTES = 64 * 1024 * 1024
 
 /** Fills in the defaults; throws `UsageError` for an unknown option and for a duration that is none. */
 export function resolveOptions(options: ConnectOptions): ResolvedOptions {
-  const { sessionTimeoutMs = 10_000, session, signal, platform, ...given } = options
+  const { sessionTimeoutMs = 10_000, session, signal, platform, tls, ...given } = options
   const shortMs = Math.min(MAX_CONNECT_TIMEOUT_MS, Math.ceil(sessionTimeoutMs / 3))
   const defaults: Required<Pick<ConnectOptions, Defaulted>> = {
     sessionTimeoutMs,
@@ -83,7 +96,11 @@ export function resolveOptions(options: ConnectOptions): ResolvedOptions {
   return {
     ...resolved,
     ...definedOf({ session, signal }),
-    platform: { ...nodePlatform, ...definedOf(platform ?? {}) },
+    platform: {
+      ...nodePlatform,
+      ...(tls === undefined ? {} : { network: tlsNetwork(tls) }),
+      ...definedOf(platform ?? {}),
+    },
   }
 }
 
