@@ -114,6 +114,12 @@ export const multiCall: Call<MultiRequest, MultiResponse, MultiResult[]> = {
   result: toMultiResults,
 }
 
+/** Repeatable, because it is sent with checks alone. */
+export const barrierCall: Call<MultiRequest, MultiResponse, MultiResult[]> = {
+  ...multiCall,
+  repeatable: true,
+}
+
 export const existsCall: Call<PathWatchRequest, StatResponse, Stat | null> = {
   name: 'exists',
   operation: exists,

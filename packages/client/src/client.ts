@@ -8,6 +8,7 @@ import type { Data } from './data.ts'
 import { deleteRecursive } from './delete-recursive.ts'
 import { AbortedError, SessionExpiredError } from './errors.ts'
 import { toHostProvider, type ConnectTarget } from './host-provider.ts'
+import type { ClientMetrics } from './metrics.ts'
 import { Operations, type CreateOptions, type RequestOptions } from './operations.ts'
 import { resolveOptions, type ConnectOptions, type ResolvedOptions } from './options.ts'
 import { Session } from './session.ts'
@@ -92,6 +93,11 @@ export class ZooKeeper extends Operations {
    */
   get sessionDeadlineMs(): number {
     return this.#session.sessionDeadlineMs
+  }
+
+  /** What was done so far. Each request and change of state is also told on a diagnostics channel. */
+  get metrics(): ClientMetrics {
+    return this.#session.metrics
   }
 
   /** What it was given, with defaults: recipes use the same clock and randomness. */

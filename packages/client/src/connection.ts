@@ -119,6 +119,11 @@ export class Connection {
     return this.#answeredMs
   }
 
+  /** When the bytes that are being handled arrived. */
+  get heardMs(): number {
+    return this.#heardMs
+  }
+
   /** The batch of the request written last. */
   get batch(): Batch | undefined {
     return this.#batch

@@ -16,11 +16,18 @@ export { protectedName } from './create-protected.ts'
 export type { Data } from './data.ts'
 export * from './errors.ts'
 export * from './host-provider.ts'
+export {
+  type ClientMetrics,
+  type OperationMetrics,
+  type RequestDiagnostics,
+  type StateDiagnostics,
+} from './metrics.ts'
 export { MultiError, type MultiResult, type TransactionOp } from './multi.ts'
 export type { MultiReadOp, MultiReadResult } from './multi-read.ts'
 export {
   ANY_VERSION,
   type CreateOptions,
+  type ReadLevel,
   type ReadOptions,
   type Reconfiguration,
   type RequestOptions,

@@ -27,7 +27,16 @@ export interface RequestOptions {
   readonly signal?: AbortSignal | undefined
 }
 
+/**
+ * How new what is read must be. `session`: not older than anything this session has seen. `fresh`: not older than what
+ * the ensemble's leader had when the read reached it, which a leader that was just deposed may not know better.
+ * `linearizable`: not older than anything that was confirmed to anybody before the read began; costs a write.
+ */
+export type ReadLevel = 'session' | 'fresh' | 'linearizable'
+
 export interface ReadOptions extends RequestOptions {
+  /** Default `session`. */
+  readonly level?: ReadLevel | undefined
   /** Left as a one-shot watch: called once, at the next change of what was read. */
   readonly watch?: Watcher | undefined
 }
@@ -133,10 +142,21 @@ export abstract class Operations {
   #read<Response, Result>(
     call: calls.Call<{ path: string; watch: boolean }, Response, Result>,
     path: string,
-    { watch, signal }: ReadOptions,
+    { watch, level, signal }: ReadOptions,
   ): Promise<Result> {
     const request = { path: this.#chroot.prepend(path), watch: watch !== undefined }
-    return this.#session.submit(call, request, { path, watcher: watch, signal })
+    const options = { path, watcher: watch, signal }
+    if (level === undefined || level === 'session') return this.#session.submit(call, request, options)
+    // Requests of a session take effect in order, so the read need not wait for what goes before it.
+    const barrier = this.#barrier(level, signal)
+    return Promise.all([this.#session.submit(call, request, options), barrier]).then(([result]) => result)
+  }
+
+  #barrier(level: 'fresh' | 'linearizable', signal: AbortSignal | undefined): Promise<unknown> {
+    if (level === 'fresh') return this.#session.submit(calls.syncCall, { path: '/' }, { signal })
+    // A transaction that changes nothing, but is confirmed by a majority like any other.
+    const ops = [{ op: 'check' as const, path: '/', version: ANY_VERSION }]
+    return this.#session.submit(calls.barrierCall, { ops }, { signal })
   }
 
   /** Brings the server up to date with the ensemble's leader: reads after it see all that was done before it. */

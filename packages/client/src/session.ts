@@ -27,6 +27,7 @@ import {
   type ErrorContext,
 } from './errors.ts'
 import type { HostProvider } from './host-provider.ts'
+import { MetricsCollector, requestChannel, stateChannel, type ClientMetrics } from './metrics.ts'
 import type { AuthInfo, ResolvedOptions } from './options.ts'
 import { PendingRequest, PendingRequests } from './pending-requests.ts'
 import { AuthFailedError, BadArgumentsError, errorFromCode } from './server-errors.ts'
@@ -66,6 +67,7 @@ export class Session {
   readonly #chroot: Chroot
   readonly #pending = new PendingRequests()
   readonly #watches = new WatchRegistry()
+  readonly #metrics = new MetricsCollector()
   readonly #closed = deferred()
   readonly #resolving = new AbortController()
   /** The identities that each connection proves first. */
@@ -119,6 +121,10 @@ export class Session {
     return this.#established ? this.#dialed : undefined
   }
 
+  get metrics(): ClientMetrics {
+    return this.#metrics.snapshot(this.#pending.size)
+  }
+
   start(): void {
     this.#step({ type: 'start' })
   }
@@ -158,9 +164,29 @@ export class Session {
       pending.resolve = resolve as (value: unknown) => void
       pending.reject = reject
       if (this.#ending !== undefined) return reject(this.#ending(contextOf(pending)))
+      if (requestChannel.hasSubscribers) this.#publishWhenSettled(pending)
       if (signal !== undefined && !makeAbortable(pending, signal)) return
       if (!this.#established || this.#write(pending)) this.#pending.push(pending)
     })
+  }
+
+  #publishWhenSettled(pending: PendingRequest): void {
+    const { resolve, reject } = pending
+    const startedMs = this.#clock.nowMs()
+    const publish = (error?: unknown): void => {
+      const { operation, path } = contextOf(pending)
+      const sessionId = this.#machine.session?.sessionId
+      const durationMs = this.#clock.nowMs() - startedMs
+      requestChannel.publish({ operation, path, sessionId, startedMs, durationMs, error })
+    }
+    pending.resolve = value => {
+      publish()
+      resolve(value)
+    }
+    pending.reject = error => {
+      publish(error)
+      reject(error)
+    }
   }
 
   /** Writes a request to the connection; `false` when it was refused for its size. */
@@ -273,6 +299,7 @@ export class Session {
   #establish(): void {
     const connection = this.#connection!
     this.#established = true
+    this.#metrics.onConnection()
     for (const identity of this.#identities) this.#prove(identity)
     this.#setWatches(connection)
     this.#pending.filter(pending => !pending.abandoned && this.#write(pending))
@@ -326,7 +353,9 @@ export class Session {
       return connection.fail(new ProtocolError(`reply to ${xid} where ${pending?.xid ?? 'none'} was due`))
     }
     this.#pending.shift()
-    connection.markAnswered(pending.batch!)
+    const batch = pending.batch!
+    connection.markAnswered(batch)
+    this.#metrics.onAnswer(pending.call.name, connection.heardMs - batch.sentMs, errorCode !== 0)
     if (zxid > 0n) this.#lastZxid = zxid
     if (pending.abandoned) return
     if (errorCode === 0) this.#fulfil(pending, reader)
@@ -358,6 +387,7 @@ export class Session {
   }
 
   #onEvent({ type: eventType, path: wirePath }: WatcherEvent, zxid: bigint): void {
+    this.#metrics.onEvent()
     const { type, watchers } = this.#watches.take(eventType, wirePath)
     const path = this.#chroot.strip(wirePath)
     const event = { type, path, zxid: zxid > 0n ? zxid : undefined }
@@ -468,6 +498,7 @@ export class Session {
       this.#resolving.abort()
       this.#closed.resolve()
     }
+    if (stateChannel.hasSubscribers) stateChannel.publish({ change, sessionId })
     this.events.emit('state', change)
   }
 }

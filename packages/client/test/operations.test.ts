@@ -1,3 +1,4 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import {
   BadVersionError,
@@ -201,6 +202,58 @@ describe('more operations', () => {
   test('configuration - a standalone server has nothing to read and none to change', async () => {
     expect((await zk.getConfig()).data?.length ?? 0).toBe(0)
     await expect(zk.reconfig({ leavingServers: '1' })).rejects.toMatchObject({ outcome: 'not-applied' })
+  })
+})
+
+describe('read levels', () => {
+  test.each(['session', 'fresh', 'linearizable'] as const)(
+    '%s - reads what was written before',
+    async level => {
+      const other = await ZooKeeper.connect(server.connectString)
+      for (let i = 0; i < 20; i++) {
+        await other.ensurePath('/a')
+        await other.setData('/a', String(i))
+        expect((await zk.getData('/a', { level })).data?.toString()).toBe(String(i))
+      }
+      await expect(zk.getData('/none', { level })).rejects.toBeInstanceOf(NoNodeError)
+      expect(await zk.exists('/none', { level })).toBeNull()
+      await other.close()
+    },
+  )
+})
+
+describe('observability', () => {
+  test('metrics - answers, refusals and latencies are counted by operation', async () => {
+    const client = await ZooKeeper.connect(server.connectString)
+    for (let i = 0; i < 3; i++) await client.exists('/')
+    await expect(client.getData('/none')).rejects.toBeInstanceOf(NoNodeError)
+    const { operations, connections, pending } = client.metrics
+    expect([connections, pending]).toEqual([1, 0])
+    expect(operations).toMatchObject({
+      exists: { answered: 3, refused: 0 },
+      getData: { answered: 1, refused: 1 },
+    })
+    expect(operations['exists']!.latencies.reduce((sum, count) => sum + count)).toBe(3)
+    await client.close()
+  })
+
+  test('channels - each request and change of state is published while somebody listens', async () => {
+    const messages: unknown[] = []
+    const listen = (message: unknown): void => void messages.push(message)
+    subscribe('conclave:client:request', listen)
+    subscribe('conclave:client:state', listen)
+    const client = await ZooKeeper.connect(server.connectString)
+    await client.exists('/')
+    await expect(client.getData('/none')).rejects.toBeInstanceOf(NoNodeError)
+    unsubscribe('conclave:client:request', listen)
+    unsubscribe('conclave:client:state', listen)
+    await client.exists('/')
+    await client.close()
+    expect(messages).toMatchObject([
+      { change: { state: 'connected', isNewSession: true } },
+      { operation: 'exists', path: '/', error: undefined, durationMs: expect.any(Number) },
+      { operation: 'getData', path: '/none', error: { code: 'NO_NODE' } },
+    ])
   })
 })
 
