@@ -198,5 +198,20 @@ describe.each(engines)('search on $name', ({ name, start }) => {
       expect(outcome.ranking).toEqual(undisturbed.ranking)
       expect(engine.pid()).not.toBe(before)
     })
+
+    test('the leader and the coordination server are killed at once - the same ranking, another leader', async () => {
+      let dead = ''
+      const outcome = await search(
+        engine.connect,
+        'leader-and-server',
+        async running => {
+          process.kill(engine.pid(), 'SIGKILL')
+          dead = await kill(running, 'leader')
+        },
+        running => leaderIsAnother(running, dead),
+      )
+      expectWhole(outcome)
+      expect(outcome.ranking).toEqual(undisturbed.ranking)
+    })
   }
 })
