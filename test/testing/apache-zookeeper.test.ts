@@ -1,6 +1,7 @@
 import {
   ApacheEnsemble,
   ApacheZooKeeper,
+  eventually,
   fourLetterWord,
   leakGuard,
   temporaryFolder,

@@ -176,7 +176,9 @@ describe('healer machine', () => {
         // What was told to stop does so; then peace, for a backoff and a full window.
         for (const place of [...host.running]) if (place >= desired) host.exit(place)
         host.advance(30_000 + 60_000)
-        expect([...host.running].sort((a, b) => a - b)).toEqual(Array.from({ length: desired }, (_, place) => place))
+        expect([...host.running].sort((a, b) => a - b)).toEqual(
+          Array.from({ length: desired }, (_, place) => place),
+        )
         for (const [index, atMs] of host.launchesMs.entries()) {
           const tenthAfter = host.launchesMs[index + 10]
           if (tenthAfter !== undefined) expect(tenthAfter - atMs).toBeGreaterThanOrEqual(60_000)
