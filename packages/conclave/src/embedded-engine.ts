@@ -29,11 +29,19 @@ const IDLE_EXIT_MS = 30_000
 /** The exit code of a server that found another live one on its folder. */
 const LOCKED_EXIT_CODE = 3
 
+const LOCKED_PAUSE_MS = 100
+
 /** How often a process looks whether the server that another one starts is there. */
 const POLL_MS = 10
 
 /** A server that accepts no connection within this time is taken for dead or stuck. */
 const ANSWER_TIMEOUT_MS = 1_000
+
+/** A start that takes longer no longer keeps others from trying. */
+const MAX_CLAIM_MS = 60_000
+
+/** How long a server may take to end in order. */
+const STOP_GRACE_MS = 10_000
 
 /** The log is begun anew beyond this size, at the next start of the server. */
 const MAX_LOG_BYTES = 1_000_000
@@ -87,7 +95,10 @@ export class EmbeddedEngine implements HostProvider {
     const record = this.#readRecord()
     if (record === undefined || !isAlive(record.pid) || !(await answers(record))) return
     process.kill(record.pid, 'SIGTERM')
+    // What it acknowledged is on disk, so that killing it costs nothing but its goodbye.
+    const timer = nodeClock.setTimer(STOP_GRACE_MS, () => process.kill(record.pid, 'SIGKILL'))
     while (isAlive(record.pid)) await sleep(nodeClock, POLL_MS)
+    timer.cancel()
   }
 
   #path(ending: 'json' | 'log' | 'starting'): string {
@@ -116,14 +127,20 @@ export class EmbeddedEngine implements HostProvider {
     } catch (error) {
       if (codeOf(error) !== 'EEXIST') throw this.#unusable(error)
     }
+    if (this.#isAbandoned(claim)) rmSync(claim, { force: true })
+    return false
+  }
+
+  #isAbandoned(claim: string): boolean {
     try {
       const owner = Number(readFileSync(claim, 'utf8'))
-      // Empty for the instant between its creation and its first byte.
-      if (owner > 0 && !isAlive(owner)) rmSync(claim, { force: true })
+      // Empty for the instant between its creation and its first byte; the pid of a dead one may be taken again.
+      const isOld = nodeClock.wallMs() - statSync(claim).mtimeMs > MAX_CLAIM_MS
+      return isOld || (owner > 0 && !isAlive(owner))
     } catch {
       // It has just gone.
+      return false
     }
-    return false
   }
 
   /** Nothing is written to a folder that is somebody else's: the server would refuse it anyway. */
@@ -162,7 +179,9 @@ export class EmbeddedEngine implements HostProvider {
   /** Starts the server and waits until it listens; returns as well when another server has the folder. */
   async #start(port: number): Promise<void> {
     const { code, output } = await this.#run(port)
-    if (code === undefined || code === LOCKED_EXIT_CODE) return
+    if (code === undefined) return
+    // Another one has just started, or ends just now: soon there is one to find, or none.
+    if (code === LOCKED_EXIT_CODE) return sleep(nodeClock, LOCKED_PAUSE_MS)
     // Another program may have taken the port while the server was down.
     if (port !== 0) return this.#start(0)
     const sentence = output.trim().split('\n').at(-1) || `it ended with exit code ${code}`
