@@ -1,10 +1,10 @@
 #!/usr/bin/env node
-import { readFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
-import { codeOf, consoleLogger, messageOf, UsageError } from '@conclave/core'
+import { codeOf, consoleLogger, messageOf, nodeDisk, UsageError } from '@conclave/core'
 import { readZooCfg } from './config/zoo-cfg.ts'
 import { EmbeddedServer } from './embedded-server.ts'
 import type { ServerOptions } from './server-options.ts'
+import { readFile } from './storage/read-file.ts'
 
 const USAGE =
   'usage: bin.js --data-dir DIR | --config zoo.cfg [--host H] [--port P] [--tick-time-ms N] [--idle-exit-ms N] [--snap-count N] [--verbose]'
@@ -46,7 +46,7 @@ async function readOptions(args: string[]): Promise<ServerOptions> {
 
 async function readConfig(path: string): Promise<string> {
   try {
-    return await readFile(path, 'utf8')
+    return (await readFile(nodeDisk, path)).toString()
   } catch (error) {
     throw new UsageError(`cannot read the configuration ${path} (${codeOf(error) ?? 'unknown error'})`, error)
   }

@@ -1,4 +1,5 @@
 import { codeOf, sleep, type Clock, type Disk } from '@conclave/core'
+import { readFile } from './read-file.ts'
 import { DataFolderLockedError } from './storage-errors.ts'
 
 /** What the lock says of its holder. */
@@ -56,11 +57,7 @@ async function create(disk: Disk, path: string, holder: Holder): Promise<boolean
 
 async function readHolder(disk: Disk, path: string): Promise<Holder | undefined> {
   try {
-    const file = await disk.open(path, 'existing')
-    const bytes = Buffer.alloc(await file.sizeBytes())
-    await file.read(bytes, 0)
-    await file.close()
-    return JSON.parse(bytes.toString()) as Holder
+    return JSON.parse((await readFile(disk, path)).toString()) as Holder
   } catch {
     return undefined
   }

@@ -16,6 +16,7 @@ import { keepData } from '../state/znode-data.ts'
 import { Znode } from '../state/znode.ts'
 import { adler32 } from './checksum.ts'
 import type { ZxidFile } from './data-folder.ts'
+import { readFile } from './read-file.ts'
 import { CorruptDataError } from './storage-errors.ts'
 
 /** Reads a snapshot into an empty state. Throws `CorruptDataError`. */
@@ -41,15 +42,10 @@ export async function readSnapshot(disk: Disk, file: ZxidFile, state: ServerStat
   state.lastZxid = file.zxid
 }
 
+/** Gzip is one of the forms that Apache's server can be told to write. */
 async function readWhole(disk: Disk, file: ZxidFile): Promise<Buffer> {
-  const handle = await disk.open(file.path, 'existing')
-  try {
-    const bytes = Buffer.allocUnsafeSlow(await handle.sizeBytes())
-    await handle.read(bytes, 0)
-    return file.name.endsWith('.gz') ? await promisify(gunzip)(bytes) : bytes
-  } finally {
-    await handle.close()
-  }
+  const bytes = await readFile(disk, file.path)
+  return file.name.endsWith('.gz') ? await promisify(gunzip)(bytes) : bytes
 }
 
 /** Every snapshot ends with a seal; one that does not was never finished. */
