@@ -171,6 +171,23 @@ export class EmbeddedServer {
     this.#ended.resolve()
   }
 
+  /**
+   * Ends a session at once, as if nothing had been heard of it for its timeout: its ephemeral znodes go, and so does its
+   * connection. `false` where there is no such session. For tests of what programs do then.
+   */
+  expireSession(sessionId: bigint): boolean {
+    this.#lifecycle.assertOpen()
+    return this.#parts.pipeline.expireSession(sessionId)
+  }
+
+  /** Ends every connection, while the sessions live on; returns how many there were. For tests. */
+  dropConnections(): number {
+    this.#lifecycle.assertOpen()
+    const clients = [...this.#parts.pipeline.clients]
+    for (const client of clients) client.destroy()
+    return clients.length
+  }
+
   /** @internal The disk refused: what waits for it is never answered, and nobody is told otherwise. */
   fail(error: unknown): void {
     this.#ended.reject(error)

@@ -2,6 +2,7 @@ export * from './certificates.ts'
 export * from './embedded-server-process.ts'
 export * from './eventually.ts'
 export * from './fault-proxy.ts'
+export * from './in-memory-server.ts'
 export * from './leak-guard.ts'
 export {
   runningProcesses,

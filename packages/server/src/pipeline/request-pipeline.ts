@@ -196,6 +196,15 @@ export class RequestPipeline implements ConnectionOwner {
     this.#settle()
   }
 
+  /** Ends a session as if its time were up; `false` where there is none. */
+  expireSession(sessionId: bigint): boolean {
+    if (this.#state.sessions.get(sessionId) === undefined || this.#commit.failed) return false
+    this.#closeSession(sessionId, 0)
+    this.#detachOld(sessionId)
+    this.#settle()
+    return true
+  }
+
   #closeSession(sessionId: bigint, cxid: number): void {
     const paths = [...(this.#state.tree.ephemerals.get(sessionId) ?? [])]
     this.#execute(sessionId, cxid, { type: OpCode.closeSession, paths })

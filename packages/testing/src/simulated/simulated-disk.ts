@@ -9,16 +9,34 @@ type Change =
 
 /** The contents of one file: what is on stable storage, and what was written since. */
 class Contents {
+  /** Its length is the file's; more memory may lie behind it. */
   stable: Buffer = Buffer.alloc(0)
   pending: Change[] = []
+  #memory: Buffer = this.stable
 
   current(): Buffer {
-    return this.pending.reduce(applied, this.stable)
+    return this.pending.length === 0 ? this.stable : this.pending.reduce(applied, this.stable)
   }
 
+  /** In place, so that a small write to a large file costs little. */
   sync(): void {
-    this.stable = this.current()
+    for (const change of this.pending) {
+      const length =
+        change.kind === 'truncate'
+          ? change.lengthBytes
+          : Math.max(this.stable.length, change.position + change.bytes.length)
+      this.#resize(length)
+      if (change.kind === 'write') change.bytes.copy(this.stable, change.position)
+    }
     this.pending = []
+  }
+
+  #resize(length: number): void {
+    if (length > this.#memory.length || this.stable.buffer !== this.#memory.buffer) {
+      this.#memory = Buffer.alloc(Math.max(length, this.#memory.length * 2))
+      this.stable.copy(this.#memory)
+    } else if (length < this.stable.length) this.#memory.fill(0, length, this.stable.length)
+    this.stable = this.#memory.subarray(0, length)
   }
 }
 
@@ -139,7 +157,7 @@ export class SimulatedDisk implements Disk {
       const kept = new Contents()
       kept.stable = contents.pending
         .filter(change => (change.kind === 'truncate' ? random.float() < 0.5 : true))
-        .reduce((bytes, change) => torn(bytes, change, random), contents.stable)
+        .reduce<Buffer>((bytes, change) => torn(bytes, change, random), Buffer.from(contents.stable))
       left.#files.set(path, kept)
       left.#stableNames.set(path, kept)
     }
