@@ -2,12 +2,13 @@ import { UsageError, type Endpoint } from '@conclave/core'
 import type { Stat } from '@conclave/protocol'
 import { closeSessionCall } from './calls.ts'
 import { Chroot } from './chroot.ts'
+import { parseConnectString } from './connect-string.ts'
 import type { ConnectionState, SessionInfo, StateChange } from './connection-state.ts'
 import { createProtected } from './create-protected.ts'
 import type { Data } from './data.ts'
 import { deleteRecursive } from './delete-recursive.ts'
 import { AbortedError, SessionExpiredError } from './errors.ts'
-import { toHostProvider, type ConnectTarget } from './host-provider.ts'
+import { StaticHostProvider, toHostProvider, type ConnectTarget, type HostProvider } from './host-provider.ts'
 import type { ClientMetrics } from './metrics.ts'
 import { Operations, type CreateOptions, type RequestOptions } from './operations.ts'
 import { resolveOptions, type ConnectOptions, type ResolvedOptions } from './options.ts'
@@ -23,6 +24,7 @@ export class ZooKeeper extends Operations {
   readonly #session: Session
   readonly #options: ResolvedOptions
   readonly #history: StateHistory
+  readonly #hosts: HostProvider
 
   private constructor(target: ConnectTarget, options: ResolvedOptions) {
     const { hosts, chroot } = toHostProvider(target, options.platform)
@@ -30,6 +32,7 @@ export class ZooKeeper extends Operations {
     const session = new Session(hosts, root, options)
     super(session, root)
     this.#options = options
+    this.#hosts = hosts
     this.#session = session
     this.#history = new StateHistory({ state: 'connecting' })
     this.#session.events.on('state', change => this.#history.add(change))
@@ -133,6 +136,24 @@ export class ZooKeeper extends Operations {
   /** Removes a znode and all below it, where it exists; not as one transaction. */
   deleteRecursive(path: string, options: RequestOptions = {}): Promise<void> {
     return deleteRecursive(this, path, options)
+  }
+
+  /**
+   * Takes another list of servers, whose chroot is not looked at. Where the load should be spread anew, the client moves,
+   * within its session and with all that is under way answered first; the probability is that of Apache ZooKeeper's
+   * clients, so that together they end up evenly spread.
+   */
+  updateServers(connectString: string): void {
+    if (!(this.#hosts instanceof StaticHostProvider)) {
+      throw new UsageError('only a list of servers can be updated, not what a host provider finds')
+    }
+    const { endpoints } = parseConnectString(connectString)
+    if (this.#hosts.update(endpoints, this.endpoint)) this.#session.move()
+  }
+
+  /** Makes another connection within the session: after a change of certificates, or to come to another server. */
+  reconnect(): void {
+    this.#session.move()
   }
 
   /**

@@ -17,8 +17,11 @@ export type StateChange =
     }
   | {
       readonly state: 'suspended'
-      /** The connection broke, or the server was silent for two thirds of the session timeout. */
-      readonly reason: 'disconnected' | 'silent'
+      /**
+       * The connection broke; or the server was silent for two thirds of the session timeout; or the client goes to
+       * another server of its own will.
+       */
+      readonly reason: 'disconnected' | 'silent' | 'moving'
       readonly cause?: Error | undefined
     }
   | { readonly state: 'lost'; readonly reason: 'expired'; readonly sessionId: bigint }

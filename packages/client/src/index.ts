@@ -15,7 +15,13 @@ export * from './connection-state.ts'
 export { protectedName } from './create-protected.ts'
 export type { Data } from './data.ts'
 export * from './errors.ts'
-export * from './host-provider.ts'
+export {
+  SrvHostProvider,
+  StaticHostProvider,
+  type ConnectTarget,
+  type HostProvider,
+  type LookupPlatform,
+} from './host-provider.ts'
 export {
   type ClientMetrics,
   type OperationMetrics,

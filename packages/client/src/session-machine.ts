@@ -32,6 +32,8 @@ export type SessionEvent =
     }
   | { readonly type: 'authFailed'; readonly attempt: number }
   | { readonly type: 'wake'; readonly activity: Activity }
+  /** To another server, within the session: nothing is in flight any more. */
+  | { readonly type: 'move'; readonly attempt: number; readonly activity: Activity }
   | { readonly type: 'close' }
   | { readonly type: 'closeAnswered' }
   | { readonly type: 'detach' }
@@ -169,6 +171,11 @@ export class SessionMachine implements Machine<SessionEvent, SessionEffect> {
         return this.#onGreeted(event, nowMs)
       case 'disconnected':
         return this.#onDisconnected('disconnected', event.cause, event.activity, nowMs)
+      case 'move':
+        if (this.#phase.name !== 'established') return
+        this.#hangUp()
+        this.#onDisconnected('moving', undefined, event.activity, nowMs)
+        return this.#resolve()
       case 'authFailed':
         return this.#end('authFailed')
       case 'wake':
@@ -249,7 +256,7 @@ export class SessionMachine implements Machine<SessionEvent, SessionEffect> {
   }
 
   #onDisconnected(
-    reason: 'disconnected' | 'silent',
+    reason: 'disconnected' | 'silent' | 'moving',
     cause: Error | undefined,
     activity: Activity,
     nowMs: number,

@@ -75,10 +75,13 @@ export class Session {
   /** Those whose answer is still out: answers to `auth` come in their own order, outside that of the requests. */
   #proving: Identity[] = []
   #connection: Connection | undefined
+  #attempt = 0
   /** Where `#connection` goes to. */
   #dialed: Endpoint | undefined
   /** Requests go to the connection: the server has confirmed the session on it. */
   #established = false
+  /** Nothing more is written to this connection: when all of it is answered, another is made. */
+  #moving = false
   /** The last transaction that a reply has told of: a server that is behind it must not be read from. */
   #lastZxid = 0n
   /** What `#lastZxid` was when the last connection broke. */
@@ -166,7 +169,8 @@ export class Session {
       if (this.#ending !== undefined) return reject(this.#ending(contextOf(pending)))
       if (requestChannel.hasSubscribers) this.#publishWhenSettled(pending)
       if (signal !== undefined && !makeAbortable(pending, signal)) return
-      if (!this.#established || this.#write(pending)) this.#pending.push(pending)
+      const isWriting = this.#established && !this.#moving
+      if (!isWriting || this.#write(pending)) this.#pending.push(pending)
     })
   }
 
@@ -261,6 +265,7 @@ export class Session {
     this.#options.logger.log('debug', 'connecting', { host: endpoint.host, port: endpoint.port })
     const stream = this.#options.platform.network.connect(endpoint)
     this.#dialed = endpoint
+    this.#attempt = attempt
     const { maxFrameBytes: maxRequestBytes, maxReplyBytes } = this.#options
     const limits = { maxRequestBytes, maxReplyBytes }
     this.#connection = new Connection(stream, this.#clock, this.#handlerOf(attempt), limits)
@@ -357,9 +362,27 @@ export class Session {
     connection.markAnswered(batch)
     this.#metrics.onAnswer(pending.call.name, connection.heardMs - batch.sentMs, errorCode !== 0)
     if (zxid > 0n) this.#lastZxid = zxid
-    if (pending.abandoned) return
-    if (errorCode === 0) this.#fulfil(pending, reader)
-    else this.#refuse(pending, errorCode)
+    if (!pending.abandoned) {
+      if (errorCode === 0) this.#fulfil(pending, reader)
+      else this.#refuse(pending, errorCode)
+    }
+    if (this.#moving) this.#moveWhenAnswered()
+  }
+
+  /**
+   * Goes to another server, or to the same by another connection, within the session. What was sent is answered first,
+   * so that no request has an unknown outcome because of it.
+   */
+  move(): void {
+    if (!this.#established || this.#moving || this.#ending !== undefined) return
+    this.#moving = true
+    this.#moveWhenAnswered()
+  }
+
+  #moveWhenAnswered(): void {
+    if (this.#connection === undefined || this.#pending.head?.batch !== undefined) return
+    const { activity } = this.#connection
+    this.#step({ type: 'move', attempt: this.#attempt, activity })
   }
 
   #fulfil(pending: PendingRequest, reader: JuteReader): void {
@@ -417,6 +440,7 @@ export class Session {
     }
     this.#connection = undefined
     this.#established = false
+    this.#moving = false
     this.#proving = []
   }
 

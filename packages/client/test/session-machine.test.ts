@@ -81,6 +81,7 @@ const EVENTS: Record<string, { readonly nowMs: number; of(attempt: number): Sess
   'wake at once': { nowMs: 0, of: () => ({ type: 'wake', activity: quiet }) },
   'wake after a third of the session': { nowMs: 3_000, of: () => ({ type: 'wake', activity: quiet }) },
   'wake after the session': { nowMs: 9_000, of: () => ({ type: 'wake', activity: quiet }) },
+  move: { nowMs: 10, of: attempt => ({ type: 'move', attempt, activity: quiet }) },
   close: { nowMs: 10, of: () => ({ type: 'close' }) },
   'close answered': { nowMs: 10, of: () => ({ type: 'closeAnswered' }) },
   detach: { nowMs: 10, of: () => ({ type: 'detach' }) },

@@ -7,6 +7,7 @@ import {
   ConnectionLossError,
   RequestTooLargeError,
   SessionExpiredError,
+  ZooKeeper,
   type WatchedEvent,
 } from '@conclave/client'
 import { looseEnd, outcomeOf, recordStates, Simulation } from './support/simulation.ts'
@@ -396,6 +397,44 @@ describe('lost', () => {
     simulation.network.last.cut()
     await simulation.clock.advance(50)
     expect(simulation.ensemble.greetings.at(-1)).toMatchObject({ sessionId: 0x100n, lastZxidSeen: 1n })
+    await zk.close()
+  })
+})
+
+describe('moving', () => {
+  test('reconnect - what was sent is answered first, what comes meanwhile goes to the next server', async () => {
+    const simulation = new Simulation()
+    const zk = await simulation.connect()
+    simulation.ensemble.set('/a', 'x')
+    const states = recordStates(zk)
+    const write = zk.setData('/a', 'y')
+    zk.reconnect()
+    const later = zk.setData('/a', 'z')
+    await simulation.clock.advance(0)
+    expect([(await write).version, (await later).version]).toEqual([1, 2])
+    expect(states).toEqual(['suspended:moving', 'connected'])
+    expect(simulation.ensemble.sessions.size).toBe(1)
+    await zk.close()
+  })
+
+  test('servers - a client whose server is no longer in the list goes to one that is', async () => {
+    const simulation = new Simulation()
+    simulation.network.serve('zk2', simulation.ensemble.accept)
+    const zk = await simulation.connect()
+    expect(zk.endpoint?.host).toBe('zk1')
+    zk.updateServers('zk2,zk1')
+    zk.updateServers('zk2')
+    await simulation.clock.advance(0)
+    expect(zk.endpoint?.host).toBe('zk2')
+    expect(simulation.ensemble.sessions.size).toBe(1)
+    await zk.close()
+  })
+
+  test('servers - what a provider of the caller finds cannot be updated', async () => {
+    const simulation = new Simulation()
+    const hosts = { resolve: () => Promise.resolve([{ host: 'zk1', port: 2181 }]) }
+    const zk = await ZooKeeper.connect(hosts, { platform: simulation.platform })
+    expect(() => zk.updateServers('zk2')).toThrow('only a list of servers')
     await zk.close()
   })
 })

@@ -3,6 +3,8 @@ import { ConclaveError, nodePlatform, UsageError } from '@conclave/core'
 import { ErrorCode, EventType, JuteWriter, setWatches } from '@conclave/protocol'
 import { parseConnectString, StaticHostProvider, ZooKeeper, type ConnectOptions } from '@conclave/client'
 import { Chroot } from '../src/chroot.ts'
+import { toHostProvider } from '../src/host-provider.ts'
+import { rebalance } from '../src/rebalance.ts'
 import { errorFromCode } from '../src/server-errors.ts'
 import { WatchRegistry } from '../src/watch-registry.ts'
 
@@ -77,6 +79,60 @@ describe('host provider', () => {
     for (let i = 0; i < 200; i++)
       orders.add((await resolve(host => Promise.resolve([host]))).map(({ host }) => host).join())
     expect(orders).toEqual(new Set(['a,b', 'b,a']))
+  })
+})
+
+describe('rebalancing', () => {
+  const names = (from: number, to: number): string[] =>
+    Array.from({ length: to - from + 1 }, (_, i) => `s${from + i}`)
+
+  // What the clients of each server do, and how many are where afterwards.
+  test.each([
+    ['servers are added', names(1, 3), names(1, 5)],
+    ['servers are removed', names(1, 5), names(1, 3)],
+    ['some are replaced', names(1, 4), names(3, 6)],
+    ['all are replaced', names(1, 3), names(4, 6)],
+    ['more are added than removed', names(1, 3), names(3, 7)],
+  ])('spread - when %s, clients end up evenly on the new list', (_, before, after) => {
+    const clients = 30_000
+    const load = new Map(after.map(server => [server, 0]))
+    for (let i = 0; i < clients; i++) {
+      const connected = before[i % before.length]!
+      const move = rebalance(before, after, connected, nodePlatform.random)
+      if (move === undefined) expect(after).toContain(connected)
+      const chosen = move === undefined ? connected : [...move][Math.floor(Math.random() * move.size)]!
+      load.set(chosen, load.get(chosen)! + 1)
+    }
+    for (const count of load.values()) expect(count / (clients / after.length)).toBeCloseTo(1, 1)
+  })
+
+  test('same list - nobody moves, and nobody who is not connected', () => {
+    expect(rebalance(names(1, 3), names(1, 3), 's1', nodePlatform.random)).toBeUndefined()
+    expect(rebalance(names(1, 3), names(4, 6), undefined, nodePlatform.random)).toBeUndefined()
+  })
+})
+
+describe('dns-srv', () => {
+  const platform = (found: Record<string, { host: string; port: number }[]>) => ({
+    random: nodePlatform.random,
+    network: {
+      lookup: (host: string) => Promise.resolve([host]),
+      lookupService: (name: string) => Promise.resolve(found[name] ?? []),
+    },
+  })
+
+  test('target - the servers are those of the name, the chroot is what follows it', async () => {
+    const servers = [{ host: 'a', port: 1 }]
+    const { hosts, chroot } = toHostProvider(
+      'dns-srv://_zk._tcp.local/app',
+      platform({ '_zk._tcp.local': servers }),
+    )
+    expect(await hosts.resolve(new AbortController().signal)).toEqual(servers)
+    expect(chroot).toBe('/app')
+    const unknown = toHostProvider('dns-srv://unknown', platform({}))
+    expect(unknown.chroot).toBe('/')
+    await expect(unknown.hosts.resolve(new AbortController().signal)).rejects.toThrow('no SRV records')
+    expect(() => toHostProvider('dns-srv://', platform({}))).toThrow(UsageError)
   })
 })
 

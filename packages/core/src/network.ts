@@ -79,4 +79,6 @@ export interface Network {
   listen(endpoint: Endpoint, onConnection: (connection: Connection) => void): Promise<Listener>
   /** Every address of a name; the address itself for an address. */
   lookup(host: string): Promise<readonly string[]>
+  /** The hosts and ports of a DNS SRV name, the most preferred first. Absent where there is no DNS. */
+  lookupService?(name: string): Promise<readonly Endpoint[]>
 }

@@ -1,4 +1,4 @@
-import { lookup } from 'node:dns/promises'
+import { lookup, resolveSrv } from 'node:dns/promises'
 import { createServer, connect as connectSocket, isIP } from 'node:net'
 import type { Network } from '../network.ts'
 import { startListening } from './node-listener.ts'
@@ -20,5 +20,10 @@ export const nodeNetwork: Network = {
     if (isIP(host) !== 0) return [host]
     const found = await lookup(host, { all: true })
     return found.map(({ address }) => address)
+  },
+
+  async lookupService(name) {
+    const found = await resolveSrv(name)
+    return found.sort((a, b) => a.priority - b.priority).map(({ name: host, port }) => ({ host, port }))
   },
 }

@@ -69,6 +69,7 @@ export function tlsNetwork(source: TlsSource): Network {
     },
 
     lookup: host => nodeNetwork.lookup(host),
+    lookupService: name => nodeNetwork.lookupService!(name),
   }
 }
 
