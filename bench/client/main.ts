@@ -2,13 +2,10 @@
  * Clients side by side: requests a second, CPU per request and latency, for each operation and window (requests in
  * flight), on one session. Against a stub that answers at once, or with `--connect` against a server.
  */
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { NodeExistsError, ZooKeeper } from '@conclave/client'
 import { BENCH_PATH, PEERS, type Driver, type Peer } from './peers.ts'
+import { startStub } from './stub.ts'
 
 const OPERATIONS = ['getData', 'exists', 'setData', 'createAndDelete'] as const
 type OperationName = (typeof OPERATIONS)[number]
@@ -47,13 +44,6 @@ if (args.help === true) {
       'Peers that are not installed are left out: npm --prefix bench/client/peers install\n',
   )
   process.exit(0)
-}
-
-async function startStub(dataBytes: number): Promise<{ connectString: string; stop(): void }> {
-  const script = fileURLToPath(new URL('stub-server.js', import.meta.url))
-  const child = spawn(process.execPath, [script, String(dataBytes)], { stdio: ['pipe', 'pipe', 'inherit'] })
-  const [port] = (await once(createInterface(child.stdout), 'line')) as [string]
-  return { connectString: `127.0.0.1:${port}`, stop: () => child.stdin.end() }
 }
 
 async function prepare(connectString: string, data: Buffer): Promise<void> {
