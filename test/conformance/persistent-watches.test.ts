@@ -1,0 +1,82 @@
+import type { PersistentWatch } from '@conclave/client'
+import { expect, test } from 'vitest'
+import { describeEachEngine } from '../support/engines.ts'
+
+/** The next events, as `type path`. */
+async function take(watch: PersistentWatch, count: number): Promise<string[]> {
+  const events: string[] = []
+  while (events.length < count) {
+    const { value, done } = await watch.next()
+    if (done === true) break
+    events.push(`${value.type} ${value.path}`)
+  }
+  return events
+}
+
+describeEachEngine('persistent watches', fixture => {
+  test('one znode - tells of every creation, change, child and deletion', async () => {
+    const [zk, other] = [await fixture.connect(), await fixture.connect()]
+    const watch = await zk.watch('/a')
+    await other.create('/a')
+    expect(await take(watch, 1)).toEqual(['nodeCreated /a'])
+    await other.setData('/a', '1')
+    expect(await take(watch, 1)).toEqual(['nodeDataChanged /a'])
+    await other.create('/a/b')
+    expect(await take(watch, 1)).toEqual(['nodeChildrenChanged /a'])
+    await other.create('/a/b/c')
+    await other.setData('/a/b', 'x')
+    await other.deleteRecursive('/a')
+    expect(await take(watch, 2)).toEqual(['nodeChildrenChanged /a', 'nodeDeleted /a'])
+    await other.create('/a')
+    expect(await take(watch, 1)).toEqual(['nodeCreated /a'])
+    await watch.return()
+  })
+
+  test('recursive - tells of all below, of each znode itself and never of lists of children', async () => {
+    const [zk, other] = [await fixture.connect(), await fixture.connect()]
+    await zk.create('/a')
+    await zk.create('/ab')
+    const watch = await zk.watch('/a', { recursive: true })
+    await other.create('/ab/outside')
+    await other.create('/a/b')
+    await other.create('/a/b/c', 'x')
+    await other.setData('/a/b/c', 'y')
+    await other.delete('/a/b/c')
+    await other.setData('/a', 'z')
+    expect(await take(watch, 5)).toEqual([
+      'nodeCreated /a/b',
+      'nodeCreated /a/b/c',
+      'nodeDataChanged /a/b/c',
+      'nodeDeleted /a/b/c',
+      'nodeDataChanged /a',
+    ])
+    await watch.return()
+  })
+
+  test('recursive - a transaction tells each of its changes', async () => {
+    const [zk, other] = [await fixture.connect(), await fixture.connect()]
+    const watch = await zk.watch('/', { recursive: true })
+    await other.multi([
+      { op: 'create', path: '/a' },
+      { op: 'create', path: '/a/b', mode: 'ephemeral' },
+      { op: 'setData', path: '/a', data: 'x' },
+    ])
+    expect(await take(watch, 3)).toEqual(['nodeCreated /a', 'nodeCreated /a/b', 'nodeDataChanged /a'])
+    await other.close()
+    expect(await take(watch, 1)).toEqual(['nodeDeleted /a/b'])
+    await watch.return()
+  })
+
+  test('a server that is killed and comes back keeps none of them, and the client sets them again', async () => {
+    const zk = await fixture.connect()
+    await zk.create('/a')
+    const watch = await zk.watch('/a', { recursive: true })
+    await fixture.server.kill()
+    await fixture.server.restart()
+    await zk.sync()
+    const other = await fixture.connect()
+    await other.create('/a/b')
+    expect(await take(watch, 1)).toEqual(['nodeCreated /a/b'])
+    await watch.return()
+  })
+})
