@@ -1,4 +1,4 @@
-import type { Cluster, Job } from '@conclave/cluster'
+import type { Cluster, Job, TaskOutcome } from '@conclave/cluster'
 import { nodePlatform, UsageError, uuid, type Logger } from '@conclave/core'
 import { connectCluster } from './connect.ts'
 import { Exit, ExitCode } from './exit.ts'
@@ -119,7 +119,7 @@ async function submitAndWrite(
   if (failed > 0) throw new Exit(ExitCode.failure)
 }
 
-/** Writes every outcome as a line, failures to standard error; resolves to how many failed. */
+/** Writes every outcome, values to the output and failures to standard error; resolves to how many failed. */
 async function writeOutcomes(
   job: Job<unknown>,
   inputs: Inputs,
@@ -133,22 +133,13 @@ async function writeOutcomes(
   try {
     for await (const outcome of job.outcomes({ ordered: !unordered, signal })) {
       signal.throwIfAborted()
-      const { index } = outcome
-      if (outcome.status === 'succeeded') {
-        const { value, attempt, workerId: worker } = outcome
-        await output.write(JSON.stringify(envelope ? { index, value, attempt, worker } : value))
-      } else {
+      if (outcome.status !== 'succeeded') {
         failed++
-        const error =
-          outcome.status === 'failed' ? outcome.error : { name: 'Error', message: 'the job was cancelled' }
-        const where =
-          outcome.status === 'failed' ? { attempt: outcome.attempt, worker: outcome.workerId } : {}
-        const { name, message } = error
-        if (envelope) await output.write(JSON.stringify({ index, error: { name, message }, ...where }))
-        const input = Array.isArray(inputs) ? ` (${String(inputs[index])})` : ''
-        const attempts = outcome.status === 'failed' ? ` after ${count(outcome.attempt, 'attempt')}` : ''
-        progress.interrupt(`task ${index}${input} failed${attempts}: ${name}: ${message}`)
+        const input = Array.isArray(inputs) ? ` (${String(inputs[outcome.index])})` : ''
+        progress.interrupt(`task ${outcome.index}${input} ${describeFailure(outcome)}`)
       }
+      if (envelope) await output.write(JSON.stringify(toEnvelope(outcome)))
+      else if (outcome.status === 'succeeded') await output.write(JSON.stringify(outcome.value))
       progress.update(++done, failed)
     }
     signal.throwIfAborted()
@@ -157,4 +148,23 @@ async function writeOutcomes(
     progress.stop()
   }
   return failed
+}
+
+type Failure = Exclude<TaskOutcome<unknown>, { readonly status: 'succeeded' }>
+
+function describeFailure(failure: Failure): string {
+  if (failure.status === 'cancelled') return 'was cancelled'
+  const { error, attempt } = failure
+  return `failed after ${count(attempt, 'attempt')}: ${error.name}: ${error.message}`
+}
+
+/** One task as a line of `--envelope`. */
+function toEnvelope(outcome: TaskOutcome<unknown>): object {
+  const { index } = outcome
+  if (outcome.status === 'cancelled')
+    return { index, error: { name: 'Cancelled', message: 'the job was cancelled' } }
+  const { attempt, workerId: worker } = outcome
+  if (outcome.status === 'succeeded') return { index, value: outcome.value, attempt, worker }
+  const { name, message } = outcome.error
+  return { index, error: { name, message }, attempt, worker }
 }
