@@ -4,25 +4,19 @@ import {
   Lifecycle,
   nodePlatform,
   silentLogger,
+  tlsNetwork,
+  type Connection,
   type Endpoint,
   type Listener,
-  type Logger,
   type Platform,
   type Timer,
 } from '@conclave/core'
 import { removeAddressFile, writeAddressFile } from './address-file.ts'
-import { answerFourLetterWord, type ServerFacts } from './admin/four-letter-words.ts'
-import { TrafficStats } from './admin/server-stats.ts'
 import { ClientConnection } from './net/client-connection.ts'
-import { GroupCommit } from './pipeline/group-commit.ts'
-import { RequestPipeline } from './pipeline/request-pipeline.ts'
-import { resolveOptions, type ServerOptions } from './server-options.ts'
-import { Snapshots } from './snapshots.ts'
+import { openCore, type CoreOwner, type ServerCore } from './server-core.ts'
+import { resolveOptions, type ServerOptions, type ServerSettings } from './server-options.ts'
 import { DataFolder } from './storage/data-folder.ts'
 import { LockFile } from './storage/lock-file.ts'
-import { recover } from './storage/recovery.ts'
-import { writeSnapshot } from './storage/snapshot-writer.ts'
-import { TxnLog } from './storage/txn-log.ts'
 
 /** At most so many unused znodes are removed at a time. (Apache's `znode.container.maxPerMinute`) */
 const MAX_REMOVED_PER_CHECK = 10_000
@@ -37,24 +31,28 @@ const MAX_REMOVED_PER_CHECK = 10_000
  * ```
  */
 export class EmbeddedServer {
-  /** Where it listens. */
-  readonly endpoint: Endpoint
   /** Settles when the server has ended, by `close` or by itself; rejects when its disk failed. */
   readonly closed: Promise<void>
   readonly #lifecycle = new Lifecycle('the server')
-  readonly #parts: Parts
   readonly #ended = deferred()
+  readonly #options: ServerOptions
+  readonly #settings: ServerSettings
+  readonly #platform: Platform
+  readonly #folder: DataFolder
   readonly #timers = new Set<Timer>()
-  readonly #idleExitMs: number | undefined
+  /** The plain port, then the one with TLS. */
+  readonly #listeners: Listener[] = []
+  #lock: LockFile | undefined
+  #core: ServerCore | undefined
   #idleTimer: Timer | undefined
 
-  private constructor(parts: Parts, idleExitMs: number | undefined) {
-    this.#parts = parts
-    this.endpoint = parts.listener.endpoint
+  private constructor(options: ServerOptions) {
+    this.#options = options
+    this.#settings = resolveOptions(options)
+    this.#platform = { ...nodePlatform, ...options.platform }
+    this.#folder = new DataFolder(this.#platform.disk, this.#settings.dataDir, options.dataLogDir)
     this.closed = this.#ended.promise
     this.closed.catch(() => {})
-    this.#idleExitMs = idleExitMs
-    this.#lifecycle.start()
   }
 
   /**
@@ -62,113 +60,74 @@ export class EmbeddedServer {
    * `DataFolderLockedError`, `CorruptDataError`, `ListenError` or `UsageError`; nothing is left behind then.
    */
   static async start(options: ServerOptions): Promise<EmbeddedServer> {
-    const settings = resolveOptions(options)
-    const platform: Platform = { ...nodePlatform, ...options.platform }
-    const logger = options.logger ?? silentLogger
-    const folder = new DataFolder(platform.disk, settings.dataDir, options.dataLogDir)
-    await folder.prepare()
-    const lock = await LockFile.acquire(platform.disk, platform.clock, settings.dataDir)
-    let listener: Listener | undefined
+    const server = new EmbeddedServer(options)
+    await server.#folder.prepare()
+    server.#lock = await LockFile.acquire(server.#platform.disk, server.#platform.clock, server.#folder.path)
     try {
-      const { state, replayedCount, isNew } = await recover(folder, settings.tickTimeMs, logger)
-      state.sessions.touchAll(platform.clock.nowMs())
-      // Apache refuses logs without a snapshot to begin from, even an empty one.
-      if (isNew) await writeSnapshot(folder, state, async () => {})
-      const log = new TxnLog(folder)
-      // The two are told of each other's events, which do not begin before a client connects.
-      const hooks = { server: undefined as EmbeddedServer | undefined }
-      const commit: GroupCommit = new GroupCommit(
-        log,
-        {
-          onDurable: () => pipeline.onDurable(),
-          onFailure: error => hooks.server?.fail(error),
-        },
-        logger,
-      )
-      const snapshots = new Snapshots(folder, state, commit, {
-        every: settings.snapCount,
-        keep: settings.snapRetainCount,
-        since: replayedCount,
-        logger,
-      })
-      const stats = new TrafficStats()
-      const pipeline: RequestPipeline = new RequestPipeline(state, commit, platform.clock, logger, {
-        minSessionTimeoutMs: settings.minSessionTimeoutMs,
-        maxSessionTimeoutMs: settings.maxSessionTimeoutMs,
-        maxFrameBytes: settings.maxFrameBytes,
-        maxClientCnxns: settings.maxClientCnxns,
-        enforceQuota: settings.enforceQuota,
-        superDigest: options.superDigest,
-        stats,
-        answerFourLetterWord: word => answerFourLetterWord(word, facts, options.fourLetterWords),
-        onTransaction: () => snapshots.onTransaction(),
-        onSessionsConnected: count => hooks.server?.onSessionsConnected(count),
-      })
-      const facts: ServerFacts = {
-        state,
-        stats,
-        clients: pipeline.clients,
-        folder,
-        clock: platform.clock,
-        startedMs: platform.clock.nowMs(),
-        settings,
-        clientPort: () => listener?.endpoint.port ?? 0,
-        outstanding: () => pipeline.waitingCount,
-      }
-      const endpoint = { host: settings.host, port: settings.port }
-      listener = await platform.network.listen(endpoint, connection =>
-        pipeline.add(new ClientConnection(connection, pipeline, platform.clock.wallMs())),
-      )
-      const parts = { platform, logger, folder, lock, commit, log, snapshots, pipeline, listener }
-      const server = new EmbeddedServer(parts, options.idleExitMs)
-      hooks.server = server
-      await writeAddressFile(platform.disk, settings.dataDir, {
-        pid: process.pid,
-        ...listener.endpoint,
-        startedAt: new Date(platform.clock.wallMs()).toISOString(),
-      })
-      server.#every(settings.tickTimeMs, () => setImmediate(() => pipeline.expireSessions()))
-      server.#every(settings.containerCheckIntervalMs, () => pipeline.removeUnused(MAX_REMOVED_PER_CHECK))
-      server.onSessionsConnected(0)
-      logger.log('info', 'serving', { ...listener.endpoint, dataDir: settings.dataDir, zxid: state.lastZxid })
-      return server
+      await server.#serve()
     } catch (error) {
-      await listener?.close()
-      await lock.release()
+      for (const listener of server.#listeners) await listener.close()
+      await server.#lock.release()
       throw error
     }
+    return server
+  }
+
+  async #serve(): Promise<void> {
+    const { clock, disk } = this.#platform
+    const logger = this.#options.logger ?? silentLogger
+    const owner: CoreOwner = {
+      onSessionsConnected: count => this.#onSessionsConnected(count),
+      onFailure: error => this.#fail(error),
+      clientPort: () => this.#listeners[0]?.endpoint.port ?? 0,
+      securePort: () => this.secureEndpoint?.port ?? -1,
+    }
+    const core = await openCore(this.#folder, this.#settings, this.#options, {
+      platform: this.#platform,
+      logger,
+      owner,
+    })
+    this.#core = core
+    await this.#listen(core)
+    this.#lifecycle.start()
+    await writeAddressFile(disk, this.#folder.path, {
+      pid: process.pid,
+      ...this.endpoint,
+      startedAt: new Date(clock.wallMs()).toISOString(),
+    })
+    this.#every(this.#settings.tickTimeMs, () => setImmediate(() => core.pipeline.expireSessions()))
+    this.#every(this.#settings.containerCheckIntervalMs, () =>
+      core.pipeline.removeUnused(MAX_REMOVED_PER_CHECK),
+    )
+    this.#onSessionsConnected(core.pipeline.attachedCount)
+    logger.log('info', 'serving', { ...this.endpoint, dataDir: this.#folder.path, zxid: core.state.lastZxid })
+  }
+
+  async #listen({ pipeline }: ServerCore): Promise<void> {
+    const { network, clock } = this.#platform
+    const { host, port } = this.#settings
+    const { secure } = this.#options
+    const accept = (connection: Connection): void =>
+      pipeline.add(new ClientConnection(connection, pipeline, clock.wallMs()))
+    this.#listeners.push(await network.listen({ host, port }, accept))
+    if (secure === undefined) return
+    const endpoint = { host: secure.host ?? host, port: secure.port }
+    this.#listeners.push(await tlsNetwork(secure.tls).listen(endpoint, accept))
+  }
+
+  /** Where it listens. */
+  get endpoint(): Endpoint {
+    return this.#listeners[0]!.endpoint
+  }
+
+  /** Where it listens with TLS, if it does. */
+  get secureEndpoint(): Endpoint | undefined {
+    return this.#listeners[1]?.endpoint
   }
 
   /** `host:port`, for `ZooKeeper.connect`. */
   get connectString(): string {
     return formatEndpoint(this.endpoint)
-  }
-
-  /** Ends every connection, finishes the log, and gives the folder free. Sessions live on in the log. */
-  close(): Promise<void> {
-    return this.#lifecycle.close(() => this.#shutDown())
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.close()
-  }
-
-  async #shutDown(): Promise<void> {
-    const { platform, folder, lock, commit, log, snapshots, pipeline, listener } = this.#parts
-    for (const timer of this.#timers) timer.cancel()
-    this.#idleTimer?.cancel()
-    const stopped = listener.close()
-    await commit.drain()
-    for (const client of pipeline.clients) client.destroy()
-    await stopped
-    await commit.drain()
-    await snapshots.settled()
-    // The log's end may be refused by a disk that failed; what is on it is whole without.
-    if (commit.failed) await log.close().catch(() => {})
-    else await log.close()
-    await removeAddressFile(platform.disk, folder.path)
-    await lock.release()
-    this.#ended.resolve()
   }
 
   /**
@@ -177,53 +136,63 @@ export class EmbeddedServer {
    */
   expireSession(sessionId: bigint): boolean {
     this.#lifecycle.assertOpen()
-    return this.#parts.pipeline.expireSession(sessionId)
+    return this.#core!.pipeline.expireSession(sessionId)
   }
 
   /** Ends every connection, while the sessions live on; returns how many there were. For tests. */
   dropConnections(): number {
     this.#lifecycle.assertOpen()
-    const clients = [...this.#parts.pipeline.clients]
+    const clients = [...this.#core!.pipeline.clients]
     for (const client of clients) client.destroy()
     return clients.length
   }
 
-  /** @internal The disk refused: what waits for it is never answered, and nobody is told otherwise. */
-  fail(error: unknown): void {
+  /** Ends every connection, finishes the log, and gives the folder free. Sessions live on in the log. */
+  close(): Promise<void> {
+    return this.#lifecycle.close(() => this.#shutDown(this.#core!))
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  async #shutDown({ commit, pipeline, snapshots, log }: ServerCore): Promise<void> {
+    for (const timer of this.#timers) timer.cancel()
+    this.#idleTimer?.cancel()
+    const stopped = this.#listeners.map(listener => listener.close())
+    await commit.drain()
+    for (const client of pipeline.clients) client.destroy()
+    await Promise.all(stopped)
+    await commit.drain()
+    await snapshots.settled()
+    // The log's end may be refused by a disk that failed; what is on it is whole without.
+    if (commit.failed) await log.close().catch(() => {})
+    else await log.close()
+    await removeAddressFile(this.#platform.disk, this.#folder.path)
+    await this.#lock?.release()
+    this.#ended.resolve()
+  }
+
+  #fail(error: unknown): void {
     this.#ended.reject(error)
     void this.close()
   }
 
-  /** @internal Counts the time without anybody. */
-  onSessionsConnected(count: number): void {
+  /** Counts the time without anybody. */
+  #onSessionsConnected(count: number): void {
+    const { idleExitMs } = this.#options
     this.#idleTimer?.cancel()
-    if (this.#idleExitMs === undefined || count > 0 || this.#lifecycle.state !== 'started') return
-    this.#idleTimer = this.#parts.platform.clock.setTimer(this.#idleExitMs, () => void this.close())
+    if (idleExitMs === undefined || count > 0 || this.#lifecycle.state !== 'started') return
+    this.#idleTimer = this.#platform.clock.setTimer(idleExitMs, () => void this.close())
   }
 
   #every(intervalMs: number, action: () => void): void {
-    const { clock } = this.#parts.platform
-    const arm = (): void => {
-      const timer = clock.setTimer(intervalMs, () => {
-        this.#timers.delete(timer)
-        if (this.#lifecycle.state !== 'started') return
-        arm()
-        action()
-      })
-      this.#timers.add(timer)
-    }
-    arm()
+    const timer = this.#platform.clock.setTimer(intervalMs, () => {
+      this.#timers.delete(timer)
+      if (this.#lifecycle.state !== 'started') return
+      this.#every(intervalMs, action)
+      action()
+    })
+    this.#timers.add(timer)
   }
-}
-
-interface Parts {
-  readonly platform: Platform
-  readonly logger: Logger
-  readonly folder: DataFolder
-  readonly lock: LockFile
-  readonly commit: GroupCommit
-  readonly log: TxnLog
-  readonly snapshots: Snapshots
-  readonly pipeline: RequestPipeline
-  readonly listener: Listener
 }

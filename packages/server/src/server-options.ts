@@ -1,4 +1,4 @@
-import { UsageError, type Logger, type Platform } from '@conclave/core'
+import { UsageError, type Logger, type Platform, type TlsSource } from '@conclave/core'
 
 /** How the server is to run. Durations are in milliseconds. */
 export interface ServerOptions {
@@ -12,6 +12,14 @@ export interface ServerOptions {
   readonly host?: string
   /** Default 2181; 0 for any free one. */
   readonly port?: number
+  /** Another port, with TLS. Clients that show a certificate get an identity of the scheme `x509`. Default none. */
+  readonly secure?: {
+    /** 0: any free one. */
+    readonly port: number
+    /** Default: that of the plain port. */
+    readonly host?: string
+    readonly tls: TlsSource
+  }
   /** The unit of time: session timeouts lie between 2 and 20 of it. Default 2,000. */
   readonly tickTimeMs?: number
   /** Default two ticks. */
@@ -39,8 +47,12 @@ export interface ServerOptions {
   readonly platform?: Partial<Platform>
 }
 
-type Settings = Required<
-  Omit<ServerOptions, 'platform' | 'logger' | 'superDigest' | 'idleExitMs' | 'dataLogDir' | 'fourLetterWords'>
+/** The options that have a default, resolved. */
+export type ServerSettings = Required<
+  Omit<
+    ServerOptions,
+    'platform' | 'logger' | 'superDigest' | 'idleExitMs' | 'dataLogDir' | 'fourLetterWords' | 'secure'
+  >
 >
 
 const DEFAULTS = Object.freeze({
@@ -64,6 +76,7 @@ const NAMES: ReadonlySet<string> = new Set([
     'superDigest',
     'dataLogDir',
     'fourLetterWords',
+    'secure',
     'idleExitMs',
     'logger',
     'platform',
@@ -71,7 +84,7 @@ const NAMES: ReadonlySet<string> = new Set([
 ])
 
 /** The options with their defaults; throws `UsageError` for one that is unknown or cannot be. */
-export function resolveOptions(options: ServerOptions): Settings {
+export function resolveOptions(options: ServerOptions): ServerSettings {
   for (const name of Object.keys(options)) {
     if (!NAMES.has(name)) throw new UsageError(`the server has no option ${name}`)
   }

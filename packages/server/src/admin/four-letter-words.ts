@@ -25,6 +25,8 @@ export interface ServerFacts {
   }
   /** The port that clients use; known once the server listens. */
   readonly clientPort: () => number
+  /** The port with TLS; -1 where there is none. */
+  readonly securePort: () => number
   /** Answers that wait for the disk. */
   readonly outstanding: () => number
 }
@@ -101,7 +103,7 @@ async function configuration(facts: ServerFacts): Promise<string> {
   const logBytes = await folderBytes(folder, folder.logVersionPath)
   return lines(
     `clientPort=${facts.clientPort()}`,
-    'secureClientPort=-1',
+    `secureClientPort=${facts.securePort()}`,
     `dataDir=${folder.versionPath}`,
     `dataDirSize=${dataBytes}`,
     `dataLogDir=${folder.logVersionPath}`,

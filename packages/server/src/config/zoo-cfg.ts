@@ -56,7 +56,7 @@ const WITHOUT_EFFECT: readonly (readonly [RegExp, string])[] = [
   ],
   [
     /^(secureClientPort|secureClientPortAddress|ssl\..*|client\.portUnification|sslQuorum.*|portUnification)/,
-    'this server speaks plain TCP only',
+    'a port with TLS is the option secure of EmbeddedServer.start',
   ],
   [
     /^(authProvider\..*|sasl\..*|kerberos\..*|requireClientAuthScheme|sessionRequireClientSASLAuth|enforce\.auth\..*|X509.*|allowSaslFailedClients|jaasLoginRenew)/,

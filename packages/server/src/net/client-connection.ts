@@ -70,6 +70,7 @@ export class ClientConnection implements Watcher, ConnectionHandler {
     this.#owner = owner
     this.#decoder = new FrameDecoder(owner.maxFrameBytes)
     this.identities = [{ scheme: 'ip', id: transport.remote.host.replace(/^::ffff:/, '') }]
+    if (transport.peer !== undefined) this.addIdentity('x509', transport.peer.distinguishedName)
     transport.start(this)
   }
 

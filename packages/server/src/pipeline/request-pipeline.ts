@@ -42,6 +42,9 @@ export interface PipelineOptions {
   readonly onSessionsConnected: (count: number) => void
 }
 
+/** Schemes whose identity comes with the connection: its address, and its certificate. */
+const CONNECTION_SCHEMES: ReadonlySet<string> = new Set(['ip', 'x509'])
+
 /** When the log falls behind by this much, who asks for more has to wait. */
 const MAX_GATHERING_BYTES = 16 << 20
 
@@ -387,8 +390,10 @@ export class RequestPipeline implements ConnectionOwner {
       client.addIdentity('digest', digest)
       return client.endFrame(start)
     }
-    // The address is known anyway.
-    if (scheme === 'ip') return client.endFrame(start)
+    // What the connection itself proves is known already.
+    if (client.identities.some(identity => identity.scheme === scheme && CONNECTION_SCHEMES.has(scheme))) {
+      return client.endFrame(start)
+    }
     client.failFrame(start, ErrorCode.authFailed)
     client.endAfterFlush()
   }

@@ -46,7 +46,7 @@ test('zoo.cfg - what has no effect is named with the reason', () => {
   expect(warnings).toEqual([
     'initLimit has no effect: it concerns an ensemble, and this server is one by itself',
     'admin.serverPort has no effect: it has no HTTP page; the four-letter word mntr has the figures',
-    'secureClientPort has no effect: this server speaks plain TCP only',
+    'secureClientPort has no effect: a port with TLS is the option secure of EmbeddedServer.start',
     'fooBar has no effect: this server does not know it',
   ])
 })

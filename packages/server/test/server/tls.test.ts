@@ -1,0 +1,56 @@
+import { tlsNetwork } from '@conclave/core'
+import { create, getData, OPEN_ACL, ping, whoAmI } from '@conclave/protocol'
+import { fourLetterWord, RawSession, testCertificates } from '@conclave/testing'
+import { expect, test } from 'vitest'
+import { startServer } from '../support/embedded.ts'
+
+const { authority, server, client, stranger } = testCertificates()
+const NO_AUTH = -102
+
+function secure(clientAuth: 'none' | 'request' | 'require'): { secure: { port: number; tls: object } } {
+  return { secure: { port: 0, tls: { ca: authority.cert, ...server, clientAuth } } }
+}
+
+test('tls - sessions go over it, and move between the secure and the plain port', async () => {
+  await using running = await startServer(secure('none'))
+  const network = tlsNetwork({ ca: authority.cert })
+  const session = await RawSession.connect(running.server.secureEndpoint!, { network })
+  const big = { path: '/a', data: Buffer.alloc(500_000, 'x'), acl: OPEN_ACL, flags: 0 }
+  expect((await session.call(create, big)).errorCode).toBe(0)
+  const { sessionId, password } = session.granted
+  await using moved = await RawSession.connect(running.server.endpoint, { sessionId, password })
+  expect((await moved.call(getData, { path: '/a', watch: false })).response?.data).toHaveLength(500_000)
+  expect(await fourLetterWord(running.server.endpoint, 'conf')).toContain(
+    `secureClientPort=${running.server.secureEndpoint!.port}\n`,
+  )
+})
+
+test('tls - a certificate is an identity, to be named in access lists', async () => {
+  await using running = await startServer(secure('request'))
+  const endpoint = running.server.secureEndpoint!
+  await using known = await RawSession.connect(endpoint, {
+    network: tlsNetwork({ ca: authority.cert, ...client }),
+  })
+  const identity = (await known.call(whoAmI, undefined)).response?.clientInfo.find(
+    ({ authScheme }) => authScheme === 'x509',
+  )
+  expect(identity?.user).toBe('CN=client,O=Conclave')
+  const acl = [{ perms: 31, scheme: 'x509', id: identity!.user }]
+  expect((await known.call(create, { path: '/mine', data: null, acl, flags: 0 })).errorCode).toBe(0)
+  expect((await known.call(getData, { path: '/mine', watch: false })).errorCode).toBe(0)
+  await using unknown = await RawSession.connect(endpoint, { network: tlsNetwork({ ca: authority.cert }) })
+  expect((await unknown.call(getData, { path: '/mine', watch: false })).errorCode).toBe(NO_AUTH)
+})
+
+test('tls - a client without the certificate that is required does not get in', async () => {
+  await using running = await startServer(secure('require'))
+  const endpoint = running.server.secureEndpoint!
+  for (const own of [{}, stranger]) {
+    const network = tlsNetwork({ ca: authority.cert, ...own })
+    await expect(RawSession.connect(endpoint, { network })).rejects.toThrow()
+  }
+  await using session = await RawSession.connect(endpoint, {
+    network: tlsNetwork({ ca: authority.cert, ...client }),
+  })
+  expect((await session.call(ping, undefined)).errorCode).toBe(0)
+})
