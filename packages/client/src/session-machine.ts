@@ -183,7 +183,7 @@ export class SessionMachine implements Machine<SessionEvent, SessionEffect> {
       case 'close':
         // The request to close is queued like any other; this only bounds how long it may take.
         this.#closeByMs = nowMs + this.#options.closeTimeoutMs
-        if (this.#session === undefined && this.#credentials === undefined) this.#end('closed')
+        if (this.#phase.name !== 'established' && this.#credentials === undefined) this.#end('closed')
         return
       case 'closeAnswered':
         return this.#end('closed')
@@ -229,7 +229,8 @@ export class SessionMachine implements Machine<SessionEvent, SessionEffect> {
     }
     const isNewSession = this.#session?.sessionId !== sessionId
     this.#session = { sessionId, sessionPassword, negotiatedTimeoutMs: event.timeoutMs }
-    this.#credentials = this.#session
+    // A server that only reads makes sessions that no other server knows.
+    if (!readOnly) this.#credentials = this.#session
     this.#backoff.reset()
     this.#lastFailure = undefined
     this.#phase = { name: 'established', readOnly, wakeAtMs: nowMs + event.timeoutMs / 3 }
@@ -347,7 +348,7 @@ export class SessionMachine implements Machine<SessionEvent, SessionEffect> {
     const isUp = this.#state === 'connected' || this.#state === 'readOnly'
     assert(isUp === (name === 'established'), `state ${this.#state} in phase ${name}`)
     assert((this.#state === 'closed') === (name === 'closed'), `state ${this.#state} in phase ${name}`)
-    assert(this.#state !== 'suspended' || this.#credentials !== undefined, 'suspended without a session')
+    assert(this.#state !== 'suspended' || this.#session !== undefined, 'suspended without a session')
     assert(this.#state !== 'lost', 'lost is passed through, never stayed in')
   }
 

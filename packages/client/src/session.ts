@@ -30,6 +30,7 @@ import type { HostProvider } from './host-provider.ts'
 import { MetricsCollector, requestChannel, stateChannel, type ClientMetrics } from './metrics.ts'
 import type { AuthInfo, ResolvedOptions } from './options.ts'
 import { PendingRequest, PendingRequests } from './pending-requests.ts'
+import { ReadWriteSearch, withFirst } from './read-write-search.ts'
 import { AuthFailedError, BadArgumentsError, errorFromCode } from './server-errors.ts'
 import { SessionMachine, type Activity, type SessionEffect, type SessionEvent } from './session-machine.ts'
 import { WatchRegistry, type PersistentKind, type WatchKind } from './watch-registry.ts'
@@ -80,6 +81,9 @@ export class Session {
   #dialed: Endpoint | undefined
   /** Requests go to the connection: the server has confirmed the session on it. */
   #established = false
+  readonly #readWriteSearch: ReadWriteSearch
+  /** A server that writes, found while connected to one that only reads: the first to try now. */
+  #found: Endpoint | undefined
   /** Nothing more is written to this connection: when all of it is answered, another is made. */
   #moving = false
   /** The last transaction that a reply has told of: a server that is behind it must not be read from. */
@@ -102,6 +106,13 @@ export class Session {
     this.#hosts = hosts
     this.#chroot = chroot
     this.#identities = options.auth.map(identityOf)
+    this.#readWriteSearch = new ReadWriteSearch(hosts, platform, {
+      timeoutMs: options.connectTimeoutMs,
+      onFound: endpoint => {
+        this.#found = endpoint
+        this.move()
+      },
+    })
     this.#machine = new SessionMachine({ ...options, random: platform.random, credentials })
   }
 
@@ -235,11 +246,7 @@ export class Session {
   #run(effect: SessionEffect): void {
     switch (effect.type) {
       case 'resolve':
-        this.#hosts.resolve(this.#resolving.signal).then(
-          endpoints => this.#step({ type: 'resolved', endpoints }),
-          (cause: Error) => this.#step({ type: 'resolveFailed', cause }),
-        )
-        return
+        return this.#resolve()
       case 'dial':
         return this.#dial(effect.attempt, effect.endpoint)
       case 'greet':
@@ -259,6 +266,20 @@ export class Session {
       case 'announce':
         return this.#announce(effect.change)
     }
+  }
+
+  #resolve(): void {
+    const first = this.#found
+    this.#found = undefined
+    this.#hosts.resolve(this.#resolving.signal).then(
+      endpoints => {
+        this.#step({
+          type: 'resolved',
+          endpoints: first === undefined ? endpoints : withFirst(first, endpoints),
+        })
+      },
+      (cause: Error) => this.#step({ type: 'resolveFailed', cause }),
+    )
   }
 
   #dial(attempt: number, endpoint: Endpoint): void {
@@ -516,6 +537,8 @@ export class Session {
 
   #announce(change: StateChange): void {
     const { sessionId } = this.#machine.session ?? {}
+    if (change.state === 'readOnly') this.#readWriteSearch.start()
+    else this.#readWriteSearch.stop()
     this.#options.logger.log('info', `session ${change.state}`, { sessionId, ...change })
     if (change.state === 'closed') {
       this.#ending ??= ENDINGS[change.reason === 'detached' ? 'closed' : change.reason]

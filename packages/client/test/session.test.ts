@@ -10,6 +10,7 @@ import {
   ZooKeeper,
   type WatchedEvent,
 } from '@conclave/client'
+import { FakeEnsemble } from './support/fake-ensemble.ts'
 import { looseEnd, outcomeOf, recordStates, Simulation } from './support/simulation.ts'
 import { settle } from './support/virtual-clock.ts'
 
@@ -119,6 +120,24 @@ describe('connecting', () => {
     await simulation.clock.advance(1_000)
     await expect(refused).rejects.toThrow('only reads')
     await zk.close()
+  })
+
+  test('read-only server - one that writes is looked for, and its session is a new one', async () => {
+    const simulation = new Simulation()
+    const writing = new FakeEnsemble()
+    simulation.ensemble.readOnly = true
+    const zk = await simulation.connect({ allowReadOnly: true }, 'zk1,zk2')
+    const states = recordStates(zk)
+    await simulation.clock.advance(5_000)
+    expect([zk.state, states]).toEqual(['readOnly', []])
+    simulation.network.serve('zk2', writing.accept)
+    await simulation.clock.advance(60_000)
+    expect(states).toEqual(['suspended:moving', 'connected'])
+    expect(zk.endpoint?.host).toBe('zk2')
+    expect(writing.greetings[0]).toMatchObject({ sessionId: 0n, readOnly: true })
+    await zk.close()
+    await settle()
+    expect([simulation.clock.timers, simulation.network.connections.size]).toEqual([0, 0])
   })
 
   test('attaching - a session goes on by its id and password; one that is gone is an error', async () => {
@@ -465,6 +484,17 @@ describe('closing', () => {
     await simulation.clock.advance(50)
     await closing
     expect(simulation.ensemble.sessions.size).toBe(0)
+  })
+
+  test('after a lost session - there is nothing to close, so nobody is looked for', async () => {
+    const simulation = new Simulation()
+    const zk = await simulation.connect()
+    zk.on('state', ({ state }) => state === 'lost' && simulation.network.stop('zk1'))
+    simulation.ensemble.expire(zk.session.sessionId)
+    await simulation.clock.advance(100)
+    expect(zk.state).toBe('connecting')
+    expect(await outcomeOf(zk.close())).toBe('resolved')
+    expect(simulation.clock.timers).toBe(0)
   })
 
   test('nobody there - it ends after the close timeout, and what is under way is told', async () => {

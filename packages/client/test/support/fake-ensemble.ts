@@ -120,6 +120,10 @@ class FakeConnection implements Peer {
   }
 
   onData(bytes: Buffer): void {
+    if (this.#session === undefined && bytes.toString() === 'isro') {
+      this.#socket.write(Buffer.from(this.#ensemble.readOnly ? 'ro' : 'rw'))
+      return this.close()
+    }
     this.#decoder.push(bytes, (buffer, start, end) => {
       const reader = new JuteReader(buffer, start, end)
       if (this.#session === undefined) return this.#greet(ConnectRequest.read(reader))
