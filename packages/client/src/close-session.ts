@@ -68,6 +68,7 @@ function closeAt(
         onGreeted,
         onReply: () => finish(() => resolve(true)),
         onAuthReply: () => {},
+        onSaslReply: () => {},
         onEvent: () => {},
         onClosed: error => finish(() => reject(error ?? new Error('the connection was closed'))),
       },

@@ -19,6 +19,7 @@ export interface ConnectionHandler {
   /** `reader` stands at the body; there is none where `errorCode` is not 0. */
   onReply(xid: number, zxid: bigint, errorCode: number, reader: JuteReader): void
   onAuthReply(errorCode: number): void
+  onSaslReply(errorCode: number, reader: JuteReader): void
   /** Every promise of an earlier reply has settled, and who awaited it has run. */
   onEvent(event: WatcherEvent, zxid: bigint): void
   /** Called once, unless `hangUp` came before it. */
@@ -47,6 +48,9 @@ interface HeldFrame {
 }
 
 const FRAME_HEADER_BYTES = 4
+
+/** Servers answer with whatever xid a SASL request had; this one is nobody else's. */
+export const SASL_XID = -102
 
 /** Xids are positive and start again after this one; long before, the first of them was answered. */
 const MAX_XID = 0x7fff_ffff
@@ -299,6 +303,9 @@ export class Connection {
         return
       case SpecialXid.auth:
         this.#handler.onAuthReply(errorCode)
+        return
+      case SASL_XID:
+        this.#handler.onSaslReply(errorCode, reader)
         return
       case SpecialXid.setWatches:
         return

@@ -9,6 +9,7 @@ import {
 } from '@conclave/core'
 import { DEFAULT_MAX_FRAME_BYTES } from '@conclave/protocol'
 import type { SessionCredentials } from './connection-state.ts'
+import type { SaslCredentials } from './sasl-digest-md5.ts'
 
 /** An identity that a session proves: for `digest`, `auth` is `user:password`. */
 export interface AuthInfo {
@@ -29,6 +30,8 @@ export interface ConnectOptions {
   readonly chroot?: string
   /** Identities that every connection proves. Default none. */
   readonly auth?: readonly AuthInfo[]
+  /** Prove who the client is by SASL DIGEST-MD5, before anything else on each connection. Default not. */
+  readonly sasl?: SaslCredentials
   /**
    * Speak TLS, and prove by `cert` and `key` who the client is where the server asks. A function is asked again for each
    * connection, so that renewed certificates are used from the next one on, within the session. Default plain TCP.
@@ -52,11 +55,11 @@ export interface ConnectOptions {
   readonly signal?: AbortSignal
 }
 
-type Defaulted = Exclude<keyof ConnectOptions, 'session' | 'signal' | 'platform' | 'tls'>
+type Defaulted = Exclude<keyof ConnectOptions, 'session' | 'signal' | 'platform' | 'tls' | 'sasl'>
 
 /** Every option with its value. */
 export type ResolvedOptions = Required<Pick<ConnectOptions, Defaulted>> &
-  Pick<ConnectOptions, 'session' | 'signal'> & { readonly platform: Platform }
+  Pick<ConnectOptions, 'session' | 'signal' | 'sasl'> & { readonly platform: Platform }
 
 const DURATIONS = ['sessionTimeoutMs', 'connectTimeoutMs', 'establishTimeoutMs', 'closeTimeoutMs'] as const
 
@@ -68,7 +71,7 @@ const DEFAULT_MAX_REPLY_BYTES = 64 * 1024 * 1024
 
 /** Fills in the defaults; throws `UsageError` for an unknown option and for a duration that is none. */
 export function resolveOptions(options: ConnectOptions): ResolvedOptions {
-  const { sessionTimeoutMs = 10_000, session, signal, platform, tls, ...given } = options
+  const { sessionTimeoutMs = 10_000, session, signal, platform, tls, sasl, ...given } = options
   const shortMs = Math.min(MAX_CONNECT_TIMEOUT_MS, Math.ceil(sessionTimeoutMs / 3))
   const defaults: Required<Pick<ConnectOptions, Defaulted>> = {
     sessionTimeoutMs,
@@ -95,7 +98,7 @@ export function resolveOptions(options: ConnectOptions): ResolvedOptions {
   }
   return {
     ...resolved,
-    ...definedOf({ session, signal }),
+    ...definedOf({ session, signal, sasl }),
     platform: {
       ...nodePlatform,
       ...(tls === undefined ? {} : { network: tlsNetwork(tls) }),

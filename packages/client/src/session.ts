@@ -1,8 +1,17 @@
-import { deferred, TypedEmitter, type Clock, type Deferred, type Endpoint, type Timer } from '@conclave/core'
+import {
+  deferred,
+  messageOf,
+  TypedEmitter,
+  type Clock,
+  type Deferred,
+  type Endpoint,
+  type Timer,
+} from '@conclave/core'
 import {
   auth as authOperation,
   pathProblem,
   ProtocolError,
+  sasl,
   setWatches,
   setWatches2,
   SpecialXid,
@@ -13,7 +22,7 @@ import {
 } from '@conclave/protocol'
 import { ABSENT, removeWatchesCall, type Call } from './calls.ts'
 import type { Chroot } from './chroot.ts'
-import { Connection, type ConnectionHandler } from './connection.ts'
+import { Connection, SASL_XID, type ConnectionHandler } from './connection.ts'
 import type { SessionCredentials, StateChange } from './connection-state.ts'
 import { toBytes } from './data.ts'
 import {
@@ -31,6 +40,7 @@ import { MetricsCollector, requestChannel, stateChannel, type ClientMetrics } fr
 import type { AuthInfo, ResolvedOptions } from './options.ts'
 import { PendingRequest, PendingRequests } from './pending-requests.ts'
 import { ReadWriteSearch, withFirst } from './read-write-search.ts'
+import { answerChallenge } from './sasl-digest-md5.ts'
 import { AuthFailedError, BadArgumentsError, errorFromCode } from './server-errors.ts'
 import { SessionMachine, type Activity, type SessionEffect, type SessionEvent } from './session-machine.ts'
 import { WatchRegistry, type PersistentKind, type WatchKind } from './watch-registry.ts'
@@ -53,6 +63,7 @@ export interface SubmitOptions {
 }
 
 const NO_PASSWORD = new Uint8Array(16)
+const NO_TOKEN = new Uint8Array()
 const NO_ACTIVITY: Activity = { sentMs: 0, heardMs: 0, answeredMs: 0 }
 
 /**
@@ -84,6 +95,11 @@ export class Session {
   readonly #readWriteSearch: ReadWriteSearch
   /** A server that writes, found while connected to one that only reads: the first to try now. */
   #found: Endpoint | undefined
+  /** Requests wait, although there is a connection: the client has not proven yet who it is. */
+  #holding = false
+  /** What the server must say to the answer to its challenge. */
+  #expectedProof: string | undefined
+  readonly #saslProven = deferred()
   /** Nothing more is written to this connection: when all of it is answered, another is made. */
   #moving = false
   /** The last transaction that a reply has told of: a server that is behind it must not be read from. */
@@ -106,6 +122,8 @@ export class Session {
     this.#hosts = hosts
     this.#chroot = chroot
     this.#identities = options.auth.map(identityOf)
+    // Asked about only while connecting.
+    this.#saslProven.promise.catch(() => {})
     this.#readWriteSearch = new ReadWriteSearch(hosts, platform, {
       timeoutMs: options.connectTimeoutMs,
       onFound: endpoint => {
@@ -180,7 +198,7 @@ export class Session {
       if (this.#ending !== undefined) return reject(this.#ending(contextOf(pending)))
       if (requestChannel.hasSubscribers) this.#publishWhenSettled(pending)
       if (signal !== undefined && !makeAbortable(pending, signal)) return
-      const isWriting = this.#established && !this.#moving
+      const isWriting = this.#established && !this.#moving && !this.#holding
       if (!isWriting || this.#write(pending)) this.#pending.push(pending)
     })
   }
@@ -299,6 +317,7 @@ export class Session {
       onGreeted: response => this.#onGreeted(attempt, response),
       onReply: (xid, zxid, errorCode, reader) => this.#onReply(xid, zxid, errorCode, reader),
       onAuthReply: errorCode => this.#onAuthReply(attempt, errorCode),
+      onSaslReply: (errorCode, reader) => this.#onSaslReply(attempt, errorCode, reader),
       onEvent: (event, zxid) => this.#onEvent(event, zxid),
       onClosed: cause => this.#onClosed(attempt, cause),
     }
@@ -326,6 +345,36 @@ export class Session {
     const connection = this.#connection!
     this.#established = true
     this.#metrics.onConnection()
+    if (this.#options.sasl === undefined) return this.#admit(connection)
+    // The server begins: an empty token asks for its challenge.
+    this.#holding = true
+    connection.sendSpecial(SASL_XID, sasl, { token: NO_TOKEN })
+  }
+
+  #onSaslReply(attempt: number, errorCode: number, reader: JuteReader): void {
+    const connection = this.#connection!
+    try {
+      if (errorCode !== 0) throw errorFromCode(errorCode, { operation: 'sasl' })
+      const token = sasl.response.read(reader).token?.toString() ?? ''
+      if (this.#expectedProof !== undefined) {
+        if (token !== this.#expectedProof) throw new Error('the server does not know the password itself')
+        this.#expectedProof = undefined
+        this.#holding = false
+        this.#saslProven.resolve()
+        return this.#admit(connection)
+      }
+      const cnonce = Buffer.from(this.#options.platform.random.bytes(16)).toString('hex')
+      const answer = answerChallenge(token, this.#options.sasl!, cnonce)
+      this.#expectedProof = answer.expectedProof
+      connection.sendSpecial(SASL_XID, sasl, { token: Buffer.from(answer.token) })
+    } catch (error) {
+      this.#options.logger.log('warn', 'SASL failed', { reason: messageOf(error) })
+      this.#step({ type: 'authFailed', attempt })
+    }
+  }
+
+  /** The connection is ready: what belongs to the session goes out, and what has waited. */
+  #admit(connection: Connection): void {
     for (const identity of this.#identities) this.#prove(identity)
     this.#setWatches(connection)
     this.#pending.filter(pending => !pending.abandoned && this.#write(pending))
@@ -344,6 +393,7 @@ export class Session {
 
   /** Resolves when the server has taken every identity; rejects when it refused one, which ends the session. */
   async authenticated(): Promise<void> {
+    if (this.#options.sasl !== undefined) await this.#saslProven.promise
     await Promise.all(this.#identities.map(({ proven }) => proven.promise))
   }
 
@@ -353,7 +403,7 @@ export class Session {
       identity.proven.reject(this.#ending({ operation: 'addAuth' }))
     } else {
       this.#identities.push(identity)
-      if (this.#established) this.#prove(identity)
+      if (this.#established && !this.#holding) this.#prove(identity)
     }
     return identity.proven.promise
   }
@@ -462,6 +512,8 @@ export class Session {
     this.#connection = undefined
     this.#established = false
     this.#moving = false
+    this.#holding = false
+    this.#expectedProof = undefined
     this.#proving = []
   }
 
@@ -483,6 +535,7 @@ export class Session {
     this.#rejectAll(pending => errorOf({ ...contextOf(pending), outcome: outcomeOf(pending) }))
     if (reason !== 'expired') {
       for (const { proven } of this.#identities) proven.reject(errorOf({ operation: 'addAuth' }))
+      this.#saslProven.reject(errorOf({ operation: 'sasl' }))
     }
     this.#lastZxid = 0n
     const lost = this.#watches.takeAll()

@@ -10,6 +10,7 @@ import {
   ZooKeeper,
   type WatchedEvent,
 } from '@conclave/client'
+import { answerChallenge } from '../src/sasl-digest-md5.ts'
 import { FakeEnsemble } from './support/fake-ensemble.ts'
 import { looseEnd, outcomeOf, recordStates, Simulation } from './support/simulation.ts'
 import { settle } from './support/virtual-clock.ts'
@@ -109,6 +110,32 @@ describe('connecting', () => {
     await third
     expect(simulation.ensemble.received.slice(2)).toEqual([OpCode.auth, OpCode.auth, OpCode.auth])
     await zk.close()
+  })
+
+  test('SASL - nothing goes out before both sides have proven that they know the password', async () => {
+    const challenge = 'realm="zk-sasl-md5",nonce="n",qop="auth",charset=utf-8,algorithm=md5-sess'
+    const credentials = { username: 'bob', password: 'secret' }
+    const simulation = new Simulation()
+    simulation.ensemble.sasl = token => {
+      if (token === '') return challenge
+      const cnonce = /cnonce="([^"]+)"/.exec(token)![1]!
+      const answer = answerChallenge(challenge, credentials, cnonce)
+      return token === answer.token ? answer.expectedProof : undefined
+    }
+    const zk = await simulation.connect({ sasl: credentials })
+    await zk.exists('/a')
+    simulation.network.last.cut()
+    const waiting = zk.exists('/b')
+    await simulation.clock.advance(50)
+    await waiting
+    const { sasl, exists } = OpCode
+    expect(simulation.ensemble.received).toEqual([sasl, sasl, exists, sasl, sasl, exists])
+    await zk.close()
+    const wrong = simulation.connecting({ sasl: { ...credentials, password: 'wrong' } })
+    await expect(wrong).rejects.toBeInstanceOf(AuthFailedError)
+    // A server that takes any answer does not know the password.
+    simulation.ensemble.sasl = token => (token === '' ? challenge : 'rspauth=0')
+    await expect(simulation.connecting({ sasl: credentials })).rejects.toBeInstanceOf(AuthFailedError)
   })
 
   test('read-only server - it is passed over unless asked for', async () => {

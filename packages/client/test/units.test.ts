@@ -5,6 +5,7 @@ import { parseConnectString, StaticHostProvider, ZooKeeper, type ConnectOptions 
 import { Chroot } from '../src/chroot.ts'
 import { toHostProvider } from '../src/host-provider.ts'
 import { rebalance } from '../src/rebalance.ts'
+import { answerChallenge } from '../src/sasl-digest-md5.ts'
 import { errorFromCode } from '../src/server-errors.ts'
 import { WatchRegistry } from '../src/watch-registry.ts'
 
@@ -109,6 +110,32 @@ describe('rebalancing', () => {
   test('same list - nobody moves, and nobody who is not connected', () => {
     expect(rebalance(names(1, 3), names(1, 3), 's1', nodePlatform.random)).toBeUndefined()
     expect(rebalance(names(1, 3), names(4, 6), undefined, nodePlatform.random)).toBeUndefined()
+  })
+})
+
+describe('SASL DIGEST-MD5', () => {
+  test('answer - that of the example in RFC 2831, section 4', () => {
+    const challenge =
+      'realm="elwood.innosoft.com",nonce="OA6MG9tEQGm2hh",qop="auth",algorithm=md5-sess,charset=utf-8'
+    const credentials = {
+      username: 'chris',
+      password: 'secret',
+      serviceName: 'imap',
+      serverName: 'elwood.innosoft.com',
+    }
+    const { token, expectedProof } = answerChallenge(challenge, credentials, 'OA6MHXh6VqTrRk')
+    expect(token).toContain('response=d388dad90d4bbd760a152321f2143af7')
+    expect(expectedProof).toBe('rspauth=ea40f60335c427b5527b84dbabcdfffd')
+  })
+
+  test('challenge - quotes in it are read and written; what is no such challenge is refused', () => {
+    const challenge = String.raw`realm="a \"b\"", nonce="n,1" ,algorithm=md5-sess`
+    const { token } = answerChallenge(challenge, { username: 'u"v', password: 'p' }, 'c')
+    expect(token).toContain(String.raw`username="u\"v",realm="a \"b\"",nonce="n,1"`)
+    const credentials = { username: 'u', password: 'p' }
+    expect(() => answerChallenge('nonce="n"', credentials, 'c')).toThrow('no DIGEST-MD5 challenge')
+    const conf = 'nonce="n",algorithm=md5-sess,qop="auth-conf"'
+    expect(() => answerChallenge(conf, credentials, 'c')).toThrow('a protection that')
   })
 })
 

@@ -55,6 +55,8 @@ export class FakeEnsemble {
   readOnly = false
   /** `false`: the credentials of `auth` are refused. */
   acceptsAuth = true
+  /** Answers a SASL token; `undefined` refuses it. */
+  sasl: (token: string) => string | undefined = () => undefined
   /** Requests are read but not answered. */
   mute = false
   #nextSession = 0x100n
@@ -189,6 +191,11 @@ class FakeConnection implements Peer {
         return reply(0)
       case OpCode.auth:
         return reply(ensemble.acceptsAuth ? 0 : ErrorCode.authFailed)
+      case OpCode.sasl: {
+        const token = ensemble.sasl(String(reader.bytes()))
+        if (token === undefined) return reply(ErrorCode.authFailed)
+        return reply(0, writer => writer.bytes(Buffer.from(token)))
+      }
       case OpCode.setWatches:
         this.#setWatches(SetWatchesRequest.read(reader))
         return reply(0)
