@@ -8,6 +8,7 @@ import {
   type Connection,
   type Endpoint,
   type Listener,
+  type Logger,
   type Platform,
   type Timer,
 } from '@conclave/core'
@@ -31,7 +32,7 @@ const MAX_REMOVED_PER_CHECK = 10_000
  * ```
  */
 export class EmbeddedServer {
-  /** Settles when the server has ended, by `close` or by itself; rejects when its disk failed. */
+  /** Settles when the server has ended, by `close` or by itself; rejects when its disk cannot even be read any more. */
   readonly closed: Promise<void>
   readonly #lifecycle = new Lifecycle('the server')
   readonly #ended = deferred()
@@ -39,6 +40,7 @@ export class EmbeddedServer {
   readonly #settings: ServerSettings
   readonly #platform: Platform
   readonly #folder: DataFolder
+  readonly #logger: Logger
   readonly #timers = new Set<Timer>()
   /** The plain port, then the one with TLS. */
   readonly #listeners: Listener[] = []
@@ -51,6 +53,7 @@ export class EmbeddedServer {
     this.#settings = resolveOptions(options)
     this.#platform = { ...nodePlatform, ...options.platform }
     this.#folder = new DataFolder(this.#platform.disk, this.#settings.dataDir, options.dataLogDir)
+    this.#logger = options.logger ?? silentLogger
     this.closed = this.#ended.promise
     this.closed.catch(() => {})
   }
@@ -75,44 +78,50 @@ export class EmbeddedServer {
 
   async #serve(): Promise<void> {
     const { clock, disk } = this.#platform
-    const logger = this.#options.logger ?? silentLogger
-    const owner: CoreOwner = {
-      onSessionsConnected: count => this.#onSessionsConnected(count),
-      onFailure: error => this.#fail(error),
-      clientPort: () => this.#listeners[0]?.endpoint.port ?? 0,
-      securePort: () => this.secureEndpoint?.port ?? -1,
-    }
-    const core = await openCore(this.#folder, this.#settings, this.#options, {
-      platform: this.#platform,
-      logger,
-      owner,
-    })
-    this.#core = core
-    await this.#listen(core)
+    const { pipeline, state } = await this.#open(true)
+    await this.#listen()
     this.#lifecycle.start()
     await writeAddressFile(disk, this.#folder.path, {
       pid: process.pid,
       ...this.endpoint,
       startedAt: new Date(clock.wallMs()).toISOString(),
     })
-    this.#every(this.#settings.tickTimeMs, () => setImmediate(() => core.pipeline.expireSessions()))
-    this.#every(this.#settings.containerCheckIntervalMs, () =>
-      core.pipeline.removeUnused(MAX_REMOVED_PER_CHECK),
-    )
-    this.#onSessionsConnected(core.pipeline.attachedCount)
-    logger.log('info', 'serving', { ...this.endpoint, dataDir: this.#folder.path, zxid: core.state.lastZxid })
+    // What has arrived by now is heard before anybody's time is up.
+    this.#every(this.#settings.tickTimeMs, () => setImmediate(() => this.#core?.pipeline.expireSessions()))
+    this.#every(this.#settings.containerCheckIntervalMs, () => {
+      this.#core?.pipeline.removeUnused(MAX_REMOVED_PER_CHECK)
+    })
+    this.#onSessionsConnected(pipeline.attachedCount)
+    const { path: dataDir } = this.#folder
+    this.#logger.log('info', 'serving', { ...this.endpoint, dataDir, zxid: state.lastZxid })
   }
 
-  async #listen({ pipeline }: ServerCore): Promise<void> {
-    const { network, clock } = this.#platform
+  async #open(isWritable: boolean): Promise<ServerCore> {
+    const owner: CoreOwner = {
+      onSessionsConnected: count => this.#onSessionsConnected(count),
+      onFailure: error => void this.#onDiskFailure(error),
+      clientPort: () => this.#listeners[0]?.endpoint.port ?? 0,
+      securePort: () => this.secureEndpoint?.port ?? -1,
+    }
+    const shell = { platform: this.#platform, logger: this.#logger, owner, isWritable }
+    this.#core = await openCore(this.#folder, this.#settings, this.#options, shell)
+    return this.#core
+  }
+
+  async #listen(): Promise<void> {
     const { host, port } = this.#settings
     const { secure } = this.#options
-    const accept = (connection: Connection): void =>
-      pipeline.add(new ClientConnection(connection, pipeline, clock.wallMs()))
-    this.#listeners.push(await network.listen({ host, port }, accept))
+    const accept = (connection: Connection): void => this.#accept(connection)
+    this.#listeners.push(await this.#platform.network.listen({ host, port }, accept))
     if (secure === undefined) return
     const endpoint = { host: secure.host ?? host, port: secure.port }
     this.#listeners.push(await tlsNetwork(secure.tls).listen(endpoint, accept))
+  }
+
+  #accept(connection: Connection): void {
+    const pipeline = this.#core?.pipeline
+    if (pipeline === undefined) return connection.destroy()
+    pipeline.add(new ClientConnection(connection, pipeline, this.#platform.clock.wallMs()))
   }
 
   /** Where it listens. */
@@ -136,46 +145,71 @@ export class EmbeddedServer {
    */
   expireSession(sessionId: bigint): boolean {
     this.#lifecycle.assertOpen()
-    return this.#core!.pipeline.expireSession(sessionId)
+    return this.#core?.pipeline.expireSession(sessionId) ?? false
   }
 
   /** Ends every connection, while the sessions live on; returns how many there were. For tests. */
   dropConnections(): number {
     this.#lifecycle.assertOpen()
-    const clients = [...this.#core!.pipeline.clients]
+    const clients = [...(this.#core?.pipeline.clients ?? [])]
     for (const client of clients) client.destroy()
     return clients.length
   }
 
   /** Ends every connection, finishes the log, and gives the folder free. Sessions live on in the log. */
   close(): Promise<void> {
-    return this.#lifecycle.close(() => this.#shutDown(this.#core!))
+    return this.#lifecycle.close(() => this.#shutDown())
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
   }
 
-  async #shutDown({ commit, pipeline, snapshots, log }: ServerCore): Promise<void> {
+  async #shutDown(): Promise<void> {
     for (const timer of this.#timers) timer.cancel()
     this.#idleTimer?.cancel()
     const stopped = this.#listeners.map(listener => listener.close())
-    await commit.drain()
-    for (const client of pipeline.clients) client.destroy()
+    if (this.#core !== undefined) await finish(this.#core)
     await Promise.all(stopped)
-    await commit.drain()
-    await snapshots.settled()
-    // The log's end may be refused by a disk that failed; what is on it is whole without.
-    if (commit.failed) await log.close().catch(() => {})
-    else await log.close()
     await removeAddressFile(this.#platform.disk, this.#folder.path)
     await this.#lock?.release()
     this.#ended.resolve()
   }
 
-  #fail(error: unknown): void {
-    this.#ended.reject(error)
-    void this.close()
+  /**
+   * The log could not be written. What memory has beyond it was promised to nobody, so the state is read again from the
+   * disk; reads go on, writes are refused, until the disk takes writes again.
+   */
+  async #onDiskFailure(error: unknown): Promise<void> {
+    const failed = this.#core!
+    this.#core = undefined
+    failed.pipeline.stop()
+    await failed.snapshots.settled()
+    if (this.#lifecycle.state !== 'started') return
+    try {
+      await failed.log.abandon()
+      await this.#open(false)
+      this.#logger.log('error', 'the disk refuses writes; reads go on', { error })
+      this.#awaitDisk()
+    } catch (failure) {
+      this.#logger.log('error', 'the data folder cannot be read', { error: failure })
+      this.#ended.reject(failure)
+      void this.close()
+    }
+  }
+
+  /** Tries each tick, with a file of its own, whether the disk takes writes. */
+  #awaitDisk(): void {
+    const timer = this.#platform.clock.setTimer(this.#settings.tickTimeMs, () => {
+      this.#timers.delete(timer)
+      void this.#folder.isWritable().then(isWritable => {
+        if (this.#lifecycle.state !== 'started') return
+        if (!isWritable) return this.#awaitDisk()
+        this.#logger.log('info', 'the disk takes writes again')
+        this.#core?.pipeline.acceptWrites()
+      })
+    })
+    this.#timers.add(timer)
   }
 
   /** Counts the time without anybody. */
@@ -195,4 +229,14 @@ export class EmbeddedServer {
     })
     this.#timers.add(timer)
   }
+}
+
+/** Answers what is on its way to the disk, then ends the connections and the log. */
+async function finish({ commit, pipeline, snapshots, log }: ServerCore): Promise<void> {
+  await commit.drain()
+  pipeline.stop()
+  await commit.drain()
+  await snapshots.settled()
+  // On a disk that fails, the log is whole without its last words.
+  await (commit.failed ? log.abandon().catch(() => {}) : log.close())
 }

@@ -30,12 +30,20 @@ export interface CoreOwner {
   securePort(): number
 }
 
-/** Recovers the state from a data folder that this process has the lock of, and puts the stages together. */
+/**
+ * Recovers the state from a data folder that this process has the lock of, and puts the stages together. With `isWritable`
+ * false it refuses transactions until the pipeline is told otherwise.
+ */
 export async function openCore(
   folder: DataFolder,
   settings: ServerSettings,
   options: ServerOptions,
-  { platform, logger, owner }: { platform: Platform; logger: Logger; owner: CoreOwner },
+  {
+    platform,
+    logger,
+    owner,
+    isWritable,
+  }: { platform: Platform; logger: Logger; owner: CoreOwner; isWritable: boolean },
 ): Promise<ServerCore> {
   const { state, replayedCount, isNew } = await recover(folder, settings.tickTimeMs, logger)
   state.sessions.touchAll(platform.clock.nowMs())
@@ -56,6 +64,7 @@ export async function openCore(
   })
   const pipeline: RequestPipeline = new RequestPipeline(state, commit, platform.clock, logger, {
     ...settings,
+    isWritable,
     superDigest: options.superDigest,
     stats,
     answerFourLetterWord: word => answerFourLetterWord(word, facts, options.fourLetterWords),

@@ -4,6 +4,7 @@ import type { ServerState } from './state/server-state.ts'
 import type { DataFolder } from './storage/data-folder.ts'
 import { purge } from './storage/retention.ts'
 import { writeSnapshot } from './storage/snapshot-writer.ts'
+import { DataFolderError } from './storage/storage-errors.ts'
 
 /** Takes a snapshot every so many transactions, beside the work, and removes what is older than those to be kept. */
 export class Snapshots {
@@ -51,12 +52,18 @@ export class Snapshots {
   /** A snapshot that fails costs time at the next start, nothing else: the logs have all of it. */
   async #take(): Promise<void> {
     try {
-      const zxid = await writeSnapshot(this.#folder, this.#state, () => this.#commit.drain())
+      const zxid = await writeSnapshot(this.#folder, this.#state, () => this.#isDurable())
       await purge(this.#folder, this.#keep)
       this.#logger.log('info', 'snapshot taken', { zxid, znodes: this.#state.tree.znodes.size })
     } catch (error) {
       this.#logger.log('error', 'no snapshot could be taken', { error })
     }
+  }
+
+  /** A snapshot that knows of more than the log would bring back what was never acknowledged, or by halves. */
+  async #isDurable(): Promise<void> {
+    await this.#commit.drain()
+    if (this.#commit.failed) throw new DataFolderError('the transaction log cannot be written')
   }
 
   /** Waits for the one that is being taken. */

@@ -34,6 +34,8 @@ export interface PipelineOptions {
   readonly enforceQuota: boolean
   /** The digest (`super:...`) of whoever may do everything; none by default. */
   readonly superDigest: string | undefined
+  /** Whether transactions are accepted from the beginning. */
+  readonly isWritable: boolean
   readonly stats: TrafficStats
   readonly answerFourLetterWord: (word: string) => string | Promise<string> | undefined
   /** Called after each transaction. */
@@ -68,6 +70,9 @@ export class RequestPipeline implements ConnectionOwner {
   /** Who waits for the disk. */
   #waiting = new Set<ClientConnection>()
   #nowMs = 0
+  #stopped = false
+  /** Whether the disk takes writes. While it does not, reads go on, and whatever is a transaction is refused. */
+  #isWritable: boolean
 
   constructor(
     state: ServerState,
@@ -82,6 +87,7 @@ export class RequestPipeline implements ConnectionOwner {
     this.#clock = clock
     this.#logger = logger
     this.#options = options
+    this.#isWritable = options.isWritable
   }
 
   get clients(): ReadonlySet<ClientConnection> {
@@ -125,10 +131,23 @@ export class RequestPipeline implements ConnectionOwner {
     stats.latency.add(latencyMs, count)
   }
 
+  /** The disk takes writes again. */
+  acceptWrites(): void {
+    this.#isWritable = true
+    this.#state.sessions.touchAll(this.#clock.nowMs())
+  }
+
+  /** Ends every connection, and takes no more. */
+  stop(): void {
+    this.#stopped = true
+    this.#isWritable = false
+    for (const client of this.#clients) client.destroy()
+  }
+
   // --- sessions
 
   onConnectRequest(client: ClientConnection, request: ConnectRequest): void {
-    if (this.#commit.failed) return client.destroy()
+    if (this.#stopped) return client.destroy()
     this.#nowMs = this.#clock.nowMs()
     const { sessions, lastZxid } = this.#state
     if (request.lastZxidSeen > lastZxid) {
@@ -138,6 +157,7 @@ export class RequestPipeline implements ConnectionOwner {
     const { minSessionTimeoutMs, maxSessionTimeoutMs } = this.#options
     const timeoutMs = Math.max(minSessionTimeoutMs, Math.min(maxSessionTimeoutMs, request.timeoutMs))
     if (request.sessionId === 0n) {
+      if (!this.#isWritable) return client.destroy()
       const id = sessions.nextId(this.#clock.wallMs())
       this.#execute(id, 0, { type: OpCode.createSession, timeoutMs })
       return this.#attach(client, sessions.get(id)!, request)
@@ -189,7 +209,7 @@ export class RequestPipeline implements ConnectionOwner {
 
   /** Closes the sessions that were not heard of in time. */
   expireSessions(): void {
-    if (this.#commit.failed) return
+    if (!this.#isWritable) return
     this.#nowMs = this.#clock.nowMs()
     for (const session of this.#state.sessions.expired(this.#nowMs)) {
       this.#logger.log('info', 'session expired', { session: session.id, timeoutMs: session.timeoutMs })
@@ -201,7 +221,7 @@ export class RequestPipeline implements ConnectionOwner {
 
   /** Ends a session as if its time were up; `false` where there is none. */
   expireSession(sessionId: bigint): boolean {
-    if (this.#state.sessions.get(sessionId) === undefined || this.#commit.failed) return false
+    if (this.#state.sessions.get(sessionId) === undefined || !this.#isWritable) return false
     this.#closeSession(sessionId, 0)
     this.#detachOld(sessionId)
     this.#settle()
@@ -215,7 +235,7 @@ export class RequestPipeline implements ConnectionOwner {
 
   /** Deletes container znodes that lost their last child, and TTL znodes whose time is up; at most `max` of them. */
   removeUnused(max: number): void {
-    if (this.#commit.failed) return
+    if (!this.#isWritable) return
     const { tree } = this.#state
     const wallMs = this.#clock.wallMs()
     const unused: string[] = []
@@ -238,8 +258,7 @@ export class RequestPipeline implements ConnectionOwner {
     const xid = reader.int32()
     const opCode = reader.int32()
     const { session } = client
-    // When the disk has failed nothing can be promised any more.
-    if (session === undefined || this.#commit.failed) return client.destroy()
+    if (session === undefined || this.#stopped) return client.destroy()
     if (this.#nowMs === 0) this.#nowMs = this.#clock.nowMs()
     this.#state.sessions.touch(session, this.#nowMs)
     this.#dispatch(client, session, xid, opCode, reader)
@@ -263,6 +282,12 @@ export class RequestPipeline implements ConnectionOwner {
       return
     }
     const write = WRITE_OPERATIONS.get(opCode)
+    if (
+      !this.#isWritable &&
+      (write !== undefined || opCode === OpCode.multi || opCode === OpCode.closeSession)
+    ) {
+      return this.#answer(client, xid, ErrorCode.systemError)
+    }
     if (write !== undefined) return this.#write(client, session, xid, write, reader)
     const bodyless = BODYLESS_OPERATIONS.get(opCode)
     if (bodyless !== undefined) {

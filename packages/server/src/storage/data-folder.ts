@@ -8,6 +8,9 @@ const KNOWN_NAMES = /^(version-2|myid|initialize|zookeeper_server\.pid|conclave-
 /** Unfinished files begin so; they are removed at the next start. */
 export const TEMPORARY_PREFIX = 'tmp.'
 
+/** More than a request can be. */
+const PROBE_BYTES = 4 << 20
+
 /** A snapshot or log, and the zxid in its name. */
 export interface ZxidFile {
   readonly name: string
@@ -62,6 +65,24 @@ export class DataFolder {
         `cannot read the data folder ${folder} (${codeOf(error) ?? 'unknown error'})`,
         error,
       )
+    }
+  }
+
+  /** Whether as much can be written as the log may ask for next. */
+  async isWritable(): Promise<boolean> {
+    const path = `${this.logVersionPath}/${TEMPORARY_PREFIX}probe`
+    try {
+      const file = await this.disk.open(path, 'create-or-open')
+      try {
+        await file.write(Buffer.alloc(PROBE_BYTES), 0)
+        await file.sync()
+      } finally {
+        await file.close()
+        await this.disk.remove(path)
+      }
+      return true
+    } catch {
+      return false
     }
   }
 

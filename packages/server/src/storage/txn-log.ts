@@ -83,6 +83,18 @@ export class TxnLog {
     return this.#finish(this.#lastEnd)
   }
 
+  /**
+   * After a failed write: takes away what is behind the last batch that reached the disk. A sync that failed leaves it
+   * readable for now, but nobody knows whether it will be there after a power failure.
+   */
+  async abandon(): Promise<void> {
+    const file = this.#file
+    this.#file = undefined
+    if (file === undefined) return
+    await file.truncate(this.#lastEnd)
+    await file.close()
+  }
+
   async #finish(endOffset: number): Promise<void> {
     const file = this.#file
     this.#file = undefined

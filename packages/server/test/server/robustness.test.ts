@@ -16,7 +16,7 @@ class GatedDisk {
     ...nodeDisk,
     open: async (path, mode) => {
       const file = await nodeDisk.open(path, mode)
-      if (!path.includes('/log.')) return file
+      if (!path.includes('/log.') && !path.includes('probe')) return file
       return {
         write: (bytes, position) => file.write(bytes, position),
         writeSync: (bytes, position) => file.writeSync(bytes, position),
@@ -67,23 +67,35 @@ test('durability - nothing that shows a write leaves before the write is on disk
   expect(reader.events).toMatchObject([{ type: 3, path: '/a', afterReplies: 1 }])
 })
 
-test('durability - a disk that fails ends the server; what it acknowledged is there', async () => {
+test('durability - a disk that refuses writes loses nothing; reads go on, and writes when it takes them again', async () => {
   const gated = new GatedDisk()
-  const folder = temporaryFolder()
-  const dataDir = `${folder.path}/data`
-  const server = await EmbeddedServer.start({ dataDir, port: 0, platform: { disk: gated.disk } })
-  const session = await RawSession.connect(server.endpoint)
-  await session.call(create, { path: '/kept', data: null, acl: OPEN_ACL, flags: 0 })
+  await using running = await startServer({ platform: { disk: gated.disk }, tickTimeMs: 200 })
+  const { endpoint } = running.server
+  const made = (path: string) => ({ path, data: null, acl: OPEN_ACL, flags: 0 })
+  const session = await RawSession.connect(endpoint)
+  await session.call(create, made('/kept'))
   gated.failure = Object.assign(new Error('no space left on device'), { code: 'ENOSPC' })
-  await expect(session.call(create, { path: '/lost', data: null, acl: OPEN_ACL, flags: 0 })).rejects.toThrow()
-  await expect(server.closed).rejects.toMatchObject({ code: 'ENOSPC' })
-  await server.close()
+  await expect(session.call(create, made('/lost'))).rejects.toThrow()
+
+  const { sessionId, password } = session.granted
+  const again = await eventually(() => RawSession.connect(endpoint, { sessionId, password }))
+  expect(again.sessionId).toBe(sessionId)
+  expect((await again.call(exists, { path: '/kept', watch: false })).errorCode).toBe(0)
+  expect((await again.call(exists, { path: '/lost', watch: false })).errorCode).toBe(-101)
+  expect((await again.call(create, made('/refused'))).errorCode).toBe(-1)
+  await expect(RawSession.connect(endpoint)).rejects.toThrow()
+
   gated.failure = undefined
-  const again = await EmbeddedServer.start({ dataDir, port: 0 })
-  await using reader = await RawSession.connect(again.endpoint)
-  expect((await reader.call(exists, { path: '/kept', watch: false })).errorCode).toBe(0)
+  await eventually(async () => (await again.call(create, made('/later'))).errorCode === 0)
   await again.close()
-  await folder.remove()
+  await running.server.close()
+  await using restarted = await startServer({ dataDir: running.dataDir })
+  await using reader = await RawSession.connect(restarted.server.endpoint)
+  const codes: number[] = []
+  for (const path of ['/kept', '/lost', '/refused', '/later']) {
+    codes.push((await reader.call(exists, { path, watch: false })).errorCode)
+  }
+  expect(codes).toEqual([0, -101, -101, 0])
 })
 
 test('protocol - hostile frames end their connection and nothing else', async () => {
