@@ -167,11 +167,15 @@ async function search(cluster: Cluster<Tasks>, options: Options): Promise<void> 
   showHits(rank(counts), options.top, counts.documents)
   for (const path of counts.unreadable) console.error(`could not be read: ${path}`)
   console.log(
-    `${job.taskCount} tasks in ${seconds.toFixed(2)} s: ${Math.round(job.taskCount / seconds)} tasks per second, ` +
+    `${countOf(job.taskCount)} in ${seconds.toFixed(2)} s: ${Math.round(job.taskCount / seconds)} tasks per second, ` +
       `${Math.round(counts.words / seconds).toLocaleString('en')} words per second`,
   )
   for (const [workerId, tasks] of [...tasksOfWorker].sort(([a], [b]) => (a < b ? -1 : 1)))
-    console.log(`  ${workerId}  ${tasks} tasks`)
+    console.log(`  ${workerId}  ${countOf(tasks)}`)
+}
+
+function countOf(tasks: number): string {
+  return `${tasks} ${tasks === 1 ? 'task' : 'tasks'}`
 }
 
 /** Throws `UsageError` where there is nothing to search. */

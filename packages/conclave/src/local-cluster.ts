@@ -80,6 +80,8 @@ export async function startLocalCluster(options: LocalClusterOptions): Promise<L
   } catch (error) {
     stopped.abort(error)
     await close()
+    // A server that is just being started can be found, and stopped, by whoever asked for it.
+    await serverUp?.catch(() => {})
     throw error
   }
   return { connect, cluster, agent, close, [Symbol.asyncDispose]: close }
