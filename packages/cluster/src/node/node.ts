@@ -188,6 +188,8 @@ class MemberNode implements ClusterNode {
     const channel = agentChannel()
     if (channel === undefined) return
     channel.session(zk.session)
+    // An agent that has gone would neither replace this node nor end it.
+    void channel.agentGone.then(() => this.close())
     zk.on('state', change => {
       if (change.state === 'connected' && change.isNewSession) channel.session(zk.session)
     })
