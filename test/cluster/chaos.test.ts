@@ -73,4 +73,40 @@ describeEachEngine('chaos', engine => {
       await agent.close()
     }
   })
+
+  it.each([1, 4])(
+    'a task that kills its process - fails alone, and the others succeed, with %i nodes',
+    async nodes => {
+      const connect = engine.server.connectString
+      const name = `poison-${nodes}`
+      const healing = { stableMs: 0, maxLaunchesPerMinute: 1_000 }
+      const agent = await startAgent({
+        connect,
+        cluster: name,
+        nodes,
+        program,
+        args: [connect, name],
+        healing,
+      })
+      const cluster = await connectCluster<Tasks>({ connect, cluster: name })
+      try {
+        const inputs = ['a', 'b', 'kill', 'd', 'e', 'f', 'g', 'h']
+        const job = await cluster.submit('killsProcess', inputs)
+        for await (const outcome of job.outcomes({ ordered: true })) {
+          if (inputs[outcome.index] !== 'kill')
+            expect(outcome).toMatchObject({ value: inputs[outcome.index] })
+          else
+            expect(outcome).toMatchObject({
+              status: 'failed',
+              attempt: 3,
+              error: { name: 'WorkerLostError' },
+            })
+        }
+        expect(await job.record()).toMatchObject({ state: 'finished', end: { succeeded: 7, failed: 1 } })
+      } finally {
+        await cluster.close()
+        await agent.close()
+      }
+    },
+  )
 })

@@ -13,6 +13,7 @@ const SEGMENT_DIGITS = 10
  *                        /jobs/<id>           the job's record
  *                        /jobs/<id>/inputs/N  input segments; N is the index of the first task in it
  *                        /jobs/<id>/results/N result segments, numbered without a gap from 0
+ *                        /jobs/<id>/begun     tasks that a leader has begun in its own process
  *                        /jobs/<id>/submitter ephemeral, while the inputs are being written
  */
 export class ClusterLayout {
@@ -44,6 +45,10 @@ export class ClusterLayout {
 
   results(jobId: string): string {
     return `${this.jobs}/${jobId}/results`
+  }
+
+  begun(jobId: string): string {
+    return `${this.jobs}/${jobId}/begun`
   }
 
   submitter(jobId: string): string {

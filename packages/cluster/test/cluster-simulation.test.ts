@@ -88,4 +88,35 @@ describe('cluster simulation', () => {
       runs,
     )
   })
+
+  it('a task that kills a leader without workers - fails in the end, and costs no other task its result', () => {
+    fc.assert(
+      fc.property(seeds, fc.integer({ min: 2, max: 4 }), (seed, maxAttempts) => {
+        const behaviour = (index: number): TaskBehaviour => (index === 17 ? 'killsWorker' : 'succeeds')
+        const cluster = run({ taskCount: 40, maxAttempts, behaviour, alone: true, random: seeded(seed) }, 0)
+        expect(cluster.isFinished).toBe(true)
+        for (const { index, end } of cluster.recorded.values()) {
+          expect(end, `task ${index}`).toBe(index === 17 ? 'failed' : 'succeeded')
+        }
+        expect(cluster.recorded.size).toBe(40)
+      }),
+      runs,
+    )
+  })
+
+  it('a leader without workers that dies again and again - gets every task done', () => {
+    fc.assert(
+      fc.property(seeds, fc.integer({ min: 0, max: 12 }), (seed, faults) => {
+        const behaviour = (): TaskBehaviour => 'succeeds'
+        const cluster = run(
+          { taskCount: 40, maxAttempts: 100, behaviour, alone: true, random: seeded(seed) },
+          faults,
+        )
+        expect(cluster.isFinished).toBe(true)
+        expect(cluster.recorded.size).toBe(40)
+        for (const { end } of cluster.recorded.values()) expect(end).toBe('succeeded')
+      }),
+      runs,
+    )
+  })
 })

@@ -13,4 +13,4 @@ export function exits(input: string): string
 export function failsLater(input: number): Promise<number>
 export function large(bytes: number): string
 export function burns(milliseconds: number): number
-export function killsProcess(marker: string): void
+export function killsProcess(input: string): string

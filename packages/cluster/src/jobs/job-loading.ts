@@ -3,7 +3,7 @@ import type { Stat } from '@conclave/protocol'
 import type { LoadedJob } from '../leader/leader-machine.ts'
 import type { ClusterLayout } from '../layout.ts'
 import type { JobRecord } from './job-record.ts'
-import { CorruptSegmentError, peekResult, splitLines } from './segment.ts'
+import { CorruptSegmentError, decodeBegun, peekResult, splitLines } from './segment.ts'
 
 /** How many segments are read at a time: enough to fill the pipe, few enough to bound what is in memory twice. */
 const READS_IN_FLIGHT = 16
@@ -35,6 +35,7 @@ export async function loadJob(
     maxAttempts: record.maxAttempts,
     inputs,
     recorded,
+    begunByLeaders: decodeBegun((await zk.getData(layout.begun(jobId))).data),
     nextSegment: segments,
     resultBytes,
   }

@@ -136,6 +136,7 @@ class JobUpload {
       { op: 'create', path: layout.job(this.jobId), data: record },
       { op: 'create', path: layout.inputs(this.jobId) },
       { op: 'create', path: layout.results(this.jobId) },
+      { op: 'create', path: layout.begun(this.jobId) },
     ]
   }
 

@@ -4,7 +4,7 @@ import type { JobWrite } from '../leader/leader-machine.ts'
 import type { ClusterLayout } from '../layout.ts'
 import { applyOnce } from './apply-once.ts'
 import { encodeJobRecord, type JobRecord } from './job-record.ts'
-import { joinLines } from './segment.ts'
+import { encodeBegun, joinLines, type Begun } from './segment.ts'
 
 /** The leader's write was refused because it leads no more. It changed nothing. */
 export class DeposedError extends ConclaveError {
@@ -60,15 +60,21 @@ export class ResultWriter {
     return removed
   }
 
-  /** Removes a job and all its segments. Throws `DeposedError`. */
+  /** Makes durable what the leader is about to begin in its own process. Throws `DeposedError`. */
+  async writeBegun(jobId: string, begun: Begun): Promise<void> {
+    await this.#fenced([{ op: 'setData', path: this.#layout.begun(jobId), data: encodeBegun(begun) }])
+  }
+
+  /** Removes a job and all below it. Throws `DeposedError`. */
   async removeJob(jobId: string): Promise<void> {
-    const folders = [this.#layout.inputs(jobId), this.#layout.results(jobId)]
     const paths: string[] = []
-    for (const folder of folders) {
+    const job = this.#layout.job(jobId)
+    for (const folder of [this.#layout.inputs(jobId), this.#layout.results(jobId)]) {
       const { children } = await this.#zk.getChildren(folder)
       for (const name of children) paths.push(`${folder}/${name}`)
     }
-    paths.push(...folders, this.#layout.job(jobId))
+    const { children } = await this.#zk.getChildren(job)
+    paths.push(...children.map(name => `${job}/${name}`), job)
     for (let at = 0; at < paths.length; at += DELETES_PER_WRITE) {
       const deletes = paths.slice(at, at + DELETES_PER_WRITE).map(path => ({ op: 'delete', path }) as const)
       await this.#fenced(deletes)

@@ -22,6 +22,17 @@ export function joinLines(lines: readonly string[]): Buffer {
   return Buffer.from(lines.join('\n'))
 }
 
+/** Tasks that a leader has begun in its own process, with their attempts. */
+export type Begun = readonly (readonly [index: number, attempt: number])[]
+
+export function encodeBegun(begun: Begun): Buffer {
+  return Buffer.from(JSON.stringify(begun))
+}
+
+export function decodeBegun(data: Uint8Array | null): Begun {
+  return data === null ? [] : (JSON.parse(Buffer.from(data).toString()) as Begun)
+}
+
 /** How a task ended for good. */
 export type TaskEnd = 'succeeded' | 'failed'
 

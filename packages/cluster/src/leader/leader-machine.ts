@@ -18,6 +18,8 @@ export interface LoadedJob {
   /** The inputs as JSON texts, by index. */
   readonly inputs: readonly string[]
   readonly recorded: readonly { readonly index: number; readonly end: TaskEnd }[]
+  /** Tasks that an earlier leader had begun in its own process, and how often they were tried with that. */
+  readonly begunByLeaders: readonly (readonly [index: number, attempt: number])[]
   /** The number of the next result segment. */
   readonly nextSegment: number
   readonly resultBytes: number
@@ -42,7 +44,7 @@ export type LeaderEvent =
       readonly workerId: string
       readonly slots: number
       readonly tasks: readonly string[]
-      /** The leader's own node, which is given work only while there is no other. */
+      /** The leader's own node, which is given work only while it is `alone`. */
       readonly isSelf: boolean
       readonly held: readonly {
         readonly jobId: string
@@ -61,6 +63,8 @@ export type LeaderEvent =
     }
   /** The write in flight is durable. */
   | { readonly type: 'recorded' }
+  /** Whether there has been no other worker for so long that the leader has to work itself. */
+  | { readonly type: 'alone'; readonly isAlone: boolean }
 
 /** One job's part of a write. */
 export interface JobWrite {
@@ -86,6 +90,11 @@ export type LeaderEffect =
       readonly task: string
       readonly items: readonly (readonly [index: number, attempt: number])[]
       readonly inputs: readonly string[]
+      /**
+       * For the leader's own node: all that it has of the job with this, to be made durable first. A task that takes
+       * the leader's process with it would otherwise be begun anew by every leader after it.
+       */
+      readonly begunByLeader: readonly (readonly [index: number, attempt: number])[] | undefined
     }
   /** The worker can forget these: they are durable, or will be tried again. */
   | {
@@ -178,6 +187,7 @@ export class LeaderMachine implements Machine<LeaderEvent, LeaderEffect> {
   #jobs: JobWork[] = []
   readonly #workers = new Map<string, WorkerLoad>()
   #writing: WriteInFlight[] | undefined
+  #isAlone = false
 
   step(event: LeaderEvent & { readonly nowMs: number }): readonly LeaderEffect[] {
     const effects: LeaderEffect[] = []
@@ -208,6 +218,8 @@ export class LeaderMachine implements Machine<LeaderEvent, LeaderEffect> {
         return this.#results(event.workerId, event.jobId, event.results, effects)
       case 'recorded':
         return this.#recorded(effects)
+      case 'alone':
+        this.#isAlone = event.isAlone
     }
   }
 
@@ -237,6 +249,9 @@ export class LeaderMachine implements Machine<LeaderEvent, LeaderEffect> {
       work.pendingCount--
       work.recordedCount++
       work[end]++
+    }
+    for (const [index, attempt] of job.begunByLeaders) {
+      if (work.place[index] === PENDING) this.#lose(work, index, attempt, 'a leader')
     }
     this.#jobs.push(work)
     this.#jobs.sort((a, b) => (a.job.order < b.job.order ? -1 : a.job.order > b.job.order ? 1 : 0))
@@ -356,6 +371,10 @@ export class LeaderMachine implements Machine<LeaderEvent, LeaderEffect> {
   #backToPending(work: JobWork, index: number): void {
     work.place[index] = PENDING
     work.pendingCount++
+    this.#tryAgain(work, index)
+  }
+
+  #tryAgain(work: JobWork, index: number): void {
     const isLastTry = (work.attempts.get(index) ?? 0) >= work.job.maxAttempts - 1
     if (isLastTry && work.lost.has(index)) work.suspects.push(index)
     else work.again.push(index)
@@ -366,18 +385,23 @@ export class LeaderMachine implements Machine<LeaderEvent, LeaderEffect> {
     if (worker === undefined) return
     this.#workers.delete(workerId)
     for (const { work, index, attempt } of this.#takeInFlight(worker)) {
-      work.attempts.set(index, Math.max(attempt, work.attempts.get(index) ?? 0))
-      work.lost.add(index)
-      if (attempt < work.job.maxAttempts) {
-        this.#backToPending(work, index)
-        continue
-      }
-      const error: TaskError = {
-        name: 'WorkerLostError',
-        message: `the worker died while it ran this task, for the ${attempt}th time in as many attempts`,
-      }
-      this.#gather(work, { index, end: 'failed', attempt, workerId, json: JSON.stringify(error) })
+      work.place[index] = PENDING
+      work.pendingCount++
+      this.#lose(work, index, attempt, workerId)
     }
+  }
+
+  /** A pending task's attempt went with the process that made it: another follows, or that was the last. */
+  #lose(work: JobWork, index: number, attempt: number, workerId: string): void {
+    work.attempts.set(index, Math.max(attempt, work.attempts.get(index) ?? 0))
+    work.lost.add(index)
+    if (attempt < work.job.maxAttempts) return this.#tryAgain(work, index)
+    const error: TaskError = {
+      name: 'WorkerLostError',
+      message: `the process that ran this task died, and so it was with each of ${attempt} attempts`,
+    }
+    work.pendingCount--
+    this.#gather(work, { index, end: 'failed', attempt, workerId, json: JSON.stringify(error) })
   }
 
   #results(
@@ -532,11 +556,10 @@ export class LeaderMachine implements Machine<LeaderEvent, LeaderEffect> {
     }
   }
 
-  /** The linked workers with room; the leader's own node only where there is no other. */
+  /** The linked workers with room. */
   #freeWorkers(): WorkerLoad[] {
-    const linked = [...this.#workers.values()].filter(worker => worker.linked)
-    const others = linked.filter(worker => !worker.isSelf)
-    return (others.length > 0 ? others : linked)
+    return [...this.#workers.values()]
+      .filter(worker => worker.linked && (this.#isAlone || !worker.isSelf))
       .filter(worker => !worker.exclusive && worker.inFlightCount < windowOf(worker))
       .sort((a, b) => a.inFlightCount / a.slots - b.inFlightCount / b.slots)
   }
@@ -632,8 +655,15 @@ function assignment(
   items: [index: number, attempt: number][],
 ): LeaderEffect {
   const { jobId, task, inputs } = work.job
-  const { workerId } = worker
-  return { type: 'assign', workerId, jobId, task, items, inputs: items.map(([index]) => inputs[index]!) }
+  return {
+    type: 'assign',
+    workerId: worker.workerId,
+    jobId,
+    task,
+    items,
+    inputs: items.map(([index]) => inputs[index]!),
+    begunByLeader: worker.isSelf ? [...worker.inFlight.get(jobId)!] : undefined,
+  }
 }
 
 /** The next index to hand out in the ordinary way, marked by the caller. */

@@ -1,4 +1,4 @@
-import { withFields, type Endpoint, type Logger, type Platform, type Timer } from '@conclave/core'
+import { codeOf, withFields, type Endpoint, type Logger, type Platform, type Timer } from '@conclave/core'
 import { NoNodeError, type ZooKeeper } from '@conclave/client'
 import type { ServiceInstance } from '@conclave/discovery'
 import type { Lease } from '@conclave/recipes'
@@ -29,6 +29,9 @@ export interface LeaderOptions {
   readonly onFailure: (error: unknown) => void
 }
 
+/** How long a leader waits for other workers before it works itself. */
+const ALONE_AFTER_MS = 1_000
+
 /** One term in office: takes up every job that is there, links to the workers, and records what they send. */
 export class Leader {
   readonly #options: LeaderOptions
@@ -42,6 +45,10 @@ export class Leader {
   /** By job: when a finished job's retention ends. */
   readonly #retention = new Map<string, Timer>()
   readonly #loading = new Set<Promise<void>>()
+  /** Other workers that can be given tasks. */
+  readonly #others = new Set<string>()
+  /** Set while there are none, until, and after, the leader works itself. */
+  #alone: Timer | undefined
   #closed = false
 
   constructor(options: LeaderOptions) {
@@ -59,8 +66,8 @@ export class Leader {
       { platform, logger: this.#logger, secret, leaderId: nodeId, fencingToken },
       {
         onLinked: (workerId, introduction) => this.#onLinked(workerId, introduction),
-        onUnlinked: workerId => this.#step({ type: 'workerUnlinked', workerId }),
-        onGone: workerId => this.#step({ type: 'workerGone', workerId }),
+        onUnlinked: workerId => this.#onUnlinked(workerId),
+        onGone: workerId => this.#onGone(workerId),
         onMessage: (workerId, message, lines) => this.#onMessage(workerId, message, lines),
       },
     )
@@ -70,7 +77,9 @@ export class Leader {
   async start(): Promise<void> {
     await this.#jobs.start()
     await Promise.all(this.#loading)
-    if (!this.#closed) this.#links.add(this.#options.nodeId, this.#options.self)
+    if (this.#closed) return
+    this.#links.add(this.#options.nodeId, this.#options.self)
+    this.#countOthers(0)
   }
 
   workerAdded(worker: ServiceInstance): void {
@@ -87,6 +96,7 @@ export class Leader {
     this.#closed = true
     this.#jobs.close()
     this.#links.close()
+    this.#alone?.cancel()
     for (const timer of this.#retention.values()) timer.cancel()
   }
 
@@ -182,8 +192,34 @@ export class Leader {
     })
   }
 
+  /**
+   * A leader works itself only where nobody else does for a while: other workers may be about to link, or be replaced,
+   * and a task that brings its process down shall not meet the leader's first.
+   */
+  #countOthers(others: number): void {
+    if (others > 0) {
+      this.#alone?.cancel()
+      this.#alone = undefined
+      this.#step({ type: 'alone', isAlone: false })
+    } else {
+      const { clock } = this.#options.platform
+      this.#alone ??= clock.setTimer(ALONE_AFTER_MS, () => this.#step({ type: 'alone', isAlone: true }))
+    }
+  }
+
+  #onUnlinked(workerId: string): void {
+    this.#step({ type: 'workerUnlinked', workerId })
+    if (this.#others.delete(workerId)) this.#countOthers(this.#others.size)
+  }
+
+  #onGone(workerId: string): void {
+    this.#step({ type: 'workerGone', workerId })
+    if (this.#others.delete(workerId)) this.#countOthers(this.#others.size)
+  }
+
   #onLinked(workerId: string, { slots, tasks, held }: WorkerIntroduction): void {
     const isSelf = workerId === this.#options.nodeId
+    if (!isSelf) this.#countOthers(this.#others.add(workerId).size)
     this.#logger.log('info', 'linked to a worker', { workerId, slots })
     this.#step({ type: 'workerLinked', workerId, slots, tasks, isSelf, held })
   }
@@ -226,7 +262,18 @@ export class Leader {
     }
   }
 
-  #assign({ workerId, jobId, task, items, inputs }: LeaderEffect & { type: 'assign' }): void {
+  #assign(effect: LeaderEffect & { type: 'assign' }): void {
+    if (effect.begunByLeader === undefined) return this.#sendAssignment(effect)
+    this.#writer.writeBegun(effect.jobId, effect.begunByLeader).then(
+      () => this.#sendAssignment(effect),
+      (error: unknown) => {
+        // A job that was removed meanwhile is told by its watch.
+        if (codeOf(error) !== 'NO_NODE') this.#fail(error)
+      },
+    )
+  }
+
+  #sendAssignment({ workerId, jobId, task, items, inputs }: LeaderEffect & { type: 'assign' }): void {
     const pairs = items.map((item, i) => ({ item, input: inputs[i]! }))
     for (const batch of batchesOf(pairs, ({ input }) => input.length)) {
       const message = { type: 'assign', jobId, task, items: batch.map(({ item }) => item) } as const

@@ -21,6 +21,8 @@ export interface SimulationOptions {
   readonly taskCount: number
   readonly maxAttempts: number
   readonly behaviour: (index: number) => TaskBehaviour
+  /** One node and no other: it leads and works, and what kills it as a worker kills the leader. Default `false`. */
+  readonly alone?: boolean
   /** Uniform in [0, 1): the one source of every choice, so that a seed replays a run. */
   readonly random: () => number
 }
@@ -51,14 +53,16 @@ export class SimulatedCluster {
   #writing: readonly JobWrite[] | undefined
   readonly recorded = new Map<number, ReturnType<typeof parseResult>>()
   #segments = 0
+  /** What the store knows of tasks that leaders began in their own process. */
+  #begun: readonly (readonly [number, number])[] = []
   isFinished = false
   #workerNumber = 0
   readonly history: string[] = []
 
   constructor(options: SimulationOptions) {
     this.#options = options
-    this.#loadJob()
-    for (let i = 0; i < 3; i++) this.addWorker()
+    this.#beginTerm()
+    for (let i = 0; i < (options.alone === true ? 1 : 3); i++) this.addWorker()
   }
 
   /** Things that only bring the job on. `false` when there is nothing left to do. */
@@ -85,7 +89,7 @@ export class SimulatedCluster {
       () => this.#unlink(worker),
       () => this.#kill(worker),
       () => this.#replaceLeader(),
-      () => this.addWorker(),
+      ...(this.#options.alone === true ? [] : [() => this.addWorker()]),
     ]
     this.#choose(faults)()
   }
@@ -96,7 +100,7 @@ export class SimulatedCluster {
   }
 
   addWorker(): void {
-    const id = `w${++this.#workerNumber}`
+    const id = this.#options.alone === true ? 'self' : `w${++this.#workerNumber}`
     this.#note(`worker ${id} joins`)
     const worker: SimulatedWorker = {
       id,
@@ -118,7 +122,7 @@ export class SimulatedCluster {
       workerId: worker.id,
       slots: THREADS,
       tasks: ['tasks#work'],
-      isSelf: false,
+      isSelf: this.#options.alone === true,
       held: worker.machine.held(),
     })
     this.#stepWorker(worker, { type: 'linked' })
@@ -138,6 +142,10 @@ export class SimulatedCluster {
   #kill(worker: SimulatedWorker): void {
     this.#note(`worker ${worker.id} dies`)
     this.#workers.splice(this.#workers.indexOf(worker), 1)
+    if (this.#options.alone === true) {
+      this.#replaceLeader()
+      return this.addWorker()
+    }
     this.#stepLeader({ type: 'workerUnlinked', workerId: worker.id })
     this.#stepLeader({ type: 'workerGone', workerId: worker.id })
     this.addWorker()
@@ -155,6 +163,11 @@ export class SimulatedCluster {
       if (worker.linked) this.#stepWorker(worker, { type: 'unlinked' })
       worker.linked = false
     }
+    this.#beginTerm()
+  }
+
+  #beginTerm(): void {
+    this.#stepLeader({ type: 'alone', isAlone: this.#options.alone === true })
     if (!this.isFinished) this.#loadJob()
   }
 
@@ -169,6 +182,7 @@ export class SimulatedCluster {
         maxAttempts,
         inputs: Array.from({ length: taskCount }, (_, index) => String(index)),
         recorded: [...this.recorded.values()].map(({ index, end }) => ({ index, end })),
+        begunByLeaders: this.#begun,
         nextSegment: this.#segments,
         resultBytes: 0,
       },
@@ -257,6 +271,7 @@ export class SimulatedCluster {
       this.#writing = effect.writes
       return
     }
+    if (effect.type === 'assign' && effect.begunByLeader !== undefined) this.#begun = effect.begunByLeader
     const worker = this.#workers.find(({ id }) => id === effect.workerId)
     if (worker?.linked === true) worker.toWorker.push(effect)
   }
