@@ -13,6 +13,7 @@ import {
   type Timer,
 } from '@conclave/core'
 import { removeAddressFile, writeAddressFile } from './address-file.ts'
+import { readTreeAt, type PastTree } from './past-tree.ts'
 import { ClientConnection } from './net/client-connection.ts'
 import { openCore, type CoreOwner, type ServerCore } from './server-core.ts'
 import { resolveOptions, type ServerOptions, type ServerSettings } from './server-options.ts'
@@ -137,6 +138,15 @@ export class EmbeddedServer {
   /** `host:port`, for `ZooKeeper.connect`. */
   get connectString(): string {
     return formatEndpoint(this.endpoint)
+  }
+
+  /** The tree as it was right after a transaction that is still in the logs; throws `UsageError` where they do not reach. */
+  async treeAt(zxid: number): Promise<PastTree> {
+    this.#lifecycle.assertOpen()
+    await this.#core?.commit.drain()
+    const { dataLogDir } = this.#options
+    const { disk, path } = this.#folder
+    return readTreeAt(path, zxid, dataLogDir === undefined ? { disk } : { disk, dataLogDir })
   }
 
   /**

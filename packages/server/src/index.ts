@@ -1,6 +1,7 @@
 export { readZooCfg, type ZooCfg } from './config/zoo-cfg.ts'
 export { ADDRESS_FILE, type ServerAddress } from './address-file.ts'
 export { EmbeddedServer } from './embedded-server.ts'
+export { PastTree, readTreeAt, type PastTreeOptions, type PastZnode } from './past-tree.ts'
 export type { ServerOptions } from './server-options.ts'
 export { CorruptDataError, DataFolderError, DataFolderLockedError } from './storage/storage-errors.ts'
 export { type LoggedChange, type LoggedTransaction } from './inspect/describe-transaction.ts'

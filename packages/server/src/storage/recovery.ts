@@ -1,4 +1,4 @@
-import { withFields, type Logger } from '@conclave/core'
+import { UsageError, withFields, type Logger } from '@conclave/core'
 import { OpCode } from '@conclave/protocol'
 import { ServerState } from '../state/server-state.ts'
 import type { DataFolder, ZxidFile } from './data-folder.ts'
@@ -24,30 +24,47 @@ export interface Recovered {
 export async function recover(folder: DataFolder, tickMs: number, logger: Logger): Promise<Recovered> {
   const logs = await folder.logs()
   const snapshots = await folder.snapshots()
-  const state = await newestSnapshot(folder, snapshots, tickMs, logger)
+  const state = await newestSnapshot(folder, snapshots, tickMs, logger, Infinity)
   const isNew = state === undefined && logs.length === 0
   const recovered = state ?? new ServerState(tickMs)
   const firstLog = logs[0]
   if (state === undefined && firstLog !== undefined && firstLog.zxid > 1) {
     throw new CorruptDataError(firstLog.path, 0, 'there is no snapshot of what came before this log')
   }
-  const replayedCount = await replay(folder, logs, recovered, logger)
+  const replayedCount = await replay(folder, logs, recovered, logger, Infinity)
   recovered.removeOrphans()
   return { state: recovered, replayedCount, isNew }
 }
 
+/**
+ * The state right after a transaction, from the newest snapshot that knows of nothing later and the logs. Changes no file,
+ * so it can be asked while a server writes the folder. Throws `UsageError` for what is not, or no longer, in the logs.
+ */
+export async function recoverAt(
+  folder: DataFolder,
+  zxid: number,
+  tickMs: number,
+  logger: Logger,
+): Promise<ServerState> {
+  const state = await newestSnapshot(folder, await folder.snapshots(), tickMs, logger, zxid)
+  if (state !== undefined) await replay(folder, await folder.logs(), state, logger, zxid)
+  if (state?.lastZxid === zxid) return state
+  throw new UsageError(`the logs of ${folder.path} do not reach to zxid 0x${zxid.toString(16)}`)
+}
+
+/** The newest that is whole and knows of nothing after `upTo`. */
 async function newestSnapshot(
   folder: DataFolder,
   snapshots: readonly ZxidFile[],
   tickMs: number,
   logger: Logger,
+  upTo: number,
 ): Promise<ServerState | undefined> {
   let failure: unknown
   for (const file of snapshots.toReversed()) {
     const state = new ServerState(tickMs)
     try {
-      await readSnapshot(folder.disk, file, state)
-      return state
+      if (file.zxid <= upTo && (await readSnapshot(folder.disk, file, state)) <= upTo) return state
     } catch (error) {
       if (!(error instanceof CorruptDataError)) throw error
       logger.log('warn', 'snapshot passed over', { file: file.path, error })
@@ -63,6 +80,7 @@ async function replay(
   logs: readonly ZxidFile[],
   state: ServerState,
   logger: Logger,
+  upTo: number,
 ): Promise<number> {
   const snapshotZxid = state.lastZxid
   // The last log that begins no later than the snapshot may hold the transactions just after it.
@@ -78,12 +96,13 @@ async function replay(
       const { zxid } = record.header
       checkNoHole(file, offset, previous === 0 ? snapshotZxid : previous, record, previous === 0)
       previous = Math.max(previous, zxid)
-      if (zxid <= snapshotZxid) return
+      if (zxid <= snapshotZxid || zxid > upTo) return
       state.apply(record.header, record.txn, 0)
       replayedCount++
       checkDigest(record, state, withFields(logger, { file: file.path, offset }))
     }
-    const isLast = i === logs.length - 1
+    // Only whoever owns the folder may judge, and cut, the end of what is being written.
+    const isLast = i === logs.length - 1 && upTo === Infinity
     const end = await readLog(folder.disk, file, apply, isLast)
     if (isLast && (end.torn || end.endOffset === 0)) await cut(folder, file, end.endOffset, logger)
   }

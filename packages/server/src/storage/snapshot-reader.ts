@@ -10,6 +10,7 @@ import {
   ProtocolError,
   readZxid,
   SNAPSHOT_MAGIC,
+  ZxidDigest,
 } from '@conclave/protocol'
 import type { ServerState } from '../state/server-state.ts'
 import { keepData } from '../state/znode-data.ts'
@@ -19,10 +20,14 @@ import type { ZxidFile } from './data-folder.ts'
 import { readFile } from './read-file.ts'
 import { CorruptDataError } from './storage-errors.ts'
 
-/** Reads a snapshot into an empty state. Throws `CorruptDataError`. */
-export async function readSnapshot(disk: Disk, file: ZxidFile, state: ServerState): Promise<void> {
+/**
+ * Reads a snapshot into an empty state. Resolves to the last zxid that it can know of: later than the one in its name
+ * where it was taken while the tree changed. Throws `CorruptDataError`.
+ */
+export async function readSnapshot(disk: Disk, file: ZxidFile, state: ServerState): Promise<number> {
   const bytes = await readWhole(disk, file)
   const reader = new JuteReader(bytes)
+  let lastZxid: number
   try {
     const { magic, version } = FileHeader.read(reader)
     if (magic !== SNAPSHOT_MAGIC) throw new ProtocolError('it does not begin with ZKSN')
@@ -32,7 +37,7 @@ export async function readSnapshot(disk: Disk, file: ZxidFile, state: ServerStat
     readSessions(reader, state)
     readAcls(reader, state)
     readZnodes(reader, state)
-    checkSeal(reader, bytes, end)
+    lastZxid = Math.max(file.zxid, checkSeals(reader, bytes, end))
   } catch (error) {
     if (error instanceof ProtocolError) throw new CorruptDataError(file.path, reader.offset, messageOf(error))
     throw error
@@ -40,6 +45,7 @@ export async function readSnapshot(disk: Disk, file: ZxidFile, state: ServerStat
   state.tree.acls.purgeUnused()
   state.tree.quotas.restore()
   state.lastZxid = file.zxid
+  return lastZxid
 }
 
 /** Gzip is one of the forms that Apache's server can be told to write. */
@@ -97,10 +103,14 @@ function readZnodes(reader: JuteReader, state: ServerState): void {
   }
 }
 
-/** The checksum over everything before it. The digest that may follow has another, over everything before that. */
-function checkSeal(reader: JuteReader, bytes: Buffer, end: number): void {
+/**
+ * The checksum over everything before it. What servers since 3.6 add (the digest) and since 3.9 (the last zxid) has
+ * another each, over everything before that. Returns the highest zxid that they name.
+ */
+function checkSeals(reader: JuteReader, bytes: Buffer, end: number): number {
   let summed = 0
   let sum = 1
+  let lastZxid = 0
   for (;;) {
     const at = reader.offset
     sum = adler32(bytes, summed, at, sum)
@@ -108,14 +118,12 @@ function checkSeal(reader: JuteReader, bytes: Buffer, end: number): void {
     const expected = reader.safeInt64()
     reader.string()
     if (sum !== expected) throw new ProtocolError('its checksum is wrong')
-    if (reader.offset === end) return
-    skipTrailer(reader)
+    if (reader.offset === end) return lastZxid
+    const zxid =
+      reader.remaining === ZXID_BYTES + SEAL_BYTES ? readZxid(reader) : ZxidDigest.read(reader).zxid
+    lastZxid = Math.max(lastZxid, zxid)
   }
 }
 
-/** What servers since 3.6 (the digest, 20 bytes) and since 3.9 (the last zxid, 8 bytes) add; each has a seal. */
+const ZXID_BYTES = 8
 const SEAL_BYTES = 13
-function skipTrailer(reader: JuteReader): void {
-  const bytes = reader.remaining === 8 + SEAL_BYTES ? 8 : 20
-  for (let i = 0; i < bytes; i += 4) reader.int32()
-}
