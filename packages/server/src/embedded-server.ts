@@ -158,6 +158,15 @@ export class EmbeddedServer {
     return this.#core?.pipeline.expireSession(sessionId) ?? false
   }
 
+  /**
+   * Lets the next sequential znode below `path` have this number, to try what happens where the numbers wrap, after
+   * 2147483647. `false` where there is no such znode. For tests: the log does not know of it.
+   */
+  presetSequence(path: string, next: number): boolean {
+    this.#lifecycle.assertOpen()
+    return this.#core?.state.tree.presetSequence(path, next) ?? false
+  }
+
   /** Ends every connection, while the sessions live on; returns how many there were. For tests. */
   dropConnections(): number {
     this.#lifecycle.assertOpen()

@@ -164,6 +164,15 @@ export class DataTree {
     this.#changed(path, znode)
   }
 
+  /** Lets the next sequential child have this number; `false` where there is no such znode. No transaction says so. */
+  presetSequence(path: string, next: number): boolean {
+    const znode = this.get(path)
+    if (znode === undefined) return false
+    znode.cversion = next | 0
+    this.#changed(path, znode)
+    return true
+  }
+
   delete(path: string, zxid: number): void {
     const abovePath = parentPath(path)
     const above = this.znodes.get(abovePath)
