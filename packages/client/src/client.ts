@@ -1,6 +1,5 @@
 import { UsageError, type Endpoint } from '@conclave/core'
 import type { Stat } from '@conclave/protocol'
-import { closeSessionCall } from './calls.ts'
 import { Chroot } from './chroot.ts'
 import { parseConnectString } from './connect-string.ts'
 import type { ConnectionState, SessionInfo, StateChange } from './connection-state.ts'
@@ -100,7 +99,7 @@ export class ZooKeeper extends Operations {
 
   /** What was done so far. Each request and change of state is also told on a diagnostics channel. */
   get metrics(): ClientMetrics {
-    return this.#session.metrics
+    return this.#session.pipeline.metrics
   }
 
   /** What it was given, with defaults: recipes use the same clock and randomness. */
@@ -161,7 +160,7 @@ export class ZooKeeper extends Operations {
    * confirmed it, or when none could be told within `closeTimeoutMs`: the session then ends by its timeout.
    */
   close(): Promise<void> {
-    return this.#session.close(closeSessionCall)
+    return this.#session.close()
   }
 
   /** Ends the connection but not the session, which `ConnectOptions.session` can attach to until it times out. */

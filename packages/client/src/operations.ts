@@ -102,17 +102,17 @@ export abstract class Operations {
     const submit = { path, sequential: isSequential(mode), signal }
     if (hasTtl(mode)) {
       if (ttlMs === undefined || ttlMs <= 0) throw new UsageError(`a ${mode} znode needs ttlMs above 0`)
-      return this.#session.submit(calls.createTtlCall, { ...record, ttlMs }, submit)
+      return this.#session.pipeline.submit(calls.createTtlCall, { ...record, ttlMs }, submit)
     }
     if (ttlMs !== undefined) throw new UsageError(`a ${mode} znode has no ttlMs`)
     const call = mode === 'container' ? calls.createContainerCall : calls.createCall
-    return this.#session.submit(call, record, submit)
+    return this.#session.pipeline.submit(call, record, submit)
   }
 
   delete(path: string, options: WriteOptions = {}): Promise<void> {
     const { expectedVersion = ANY_VERSION, signal } = options
     const request = { path: this.#chroot.prepend(path), version: expectedVersion }
-    return this.#session.submit(calls.deleteCall, request, { path, signal })
+    return this.#session.pipeline.submit(calls.deleteCall, request, { path, signal })
   }
 
   /** The stat, or `null` where there is no such znode. A watch fires at creation, change of data and deletion. */
@@ -131,7 +131,7 @@ export abstract class Operations {
   setData(path: string, data: Data, options: WriteOptions = {}): Promise<Stat> {
     const { expectedVersion = ANY_VERSION, signal } = options
     const request = { path: this.#chroot.prepend(path), data: toBytes(data), version: expectedVersion }
-    return this.#session.submit(calls.setDataCall, request, { path, signal })
+    return this.#session.pipeline.submit(calls.setDataCall, request, { path, signal })
   }
 
   /** The names of the children, in no order. A watch fires when that list changes and at deletion. */
@@ -146,22 +146,25 @@ export abstract class Operations {
   ): Promise<Result> {
     const request = { path: this.#chroot.prepend(path), watch: watch !== undefined }
     const options = { path, watcher: watch, signal }
-    if (level === undefined || level === 'session') return this.#session.submit(call, request, options)
+    if (level === undefined || level === 'session')
+      return this.#session.pipeline.submit(call, request, options)
     // Requests of a session take effect in order, so the read need not wait for what goes before it.
     const barrier = this.#barrier(level, signal)
-    return Promise.all([this.#session.submit(call, request, options), barrier]).then(([result]) => result)
+    return Promise.all([this.#session.pipeline.submit(call, request, options), barrier]).then(
+      ([result]) => result,
+    )
   }
 
   #barrier(level: 'fresh' | 'linearizable', signal: AbortSignal | undefined): Promise<unknown> {
-    if (level === 'fresh') return this.#session.submit(calls.syncCall, { path: '/' }, { signal })
+    if (level === 'fresh') return this.#session.pipeline.submit(calls.syncCall, { path: '/' }, { signal })
     // A transaction that changes nothing, but is confirmed by a majority like any other.
     const ops = [{ op: 'check' as const, path: '/', version: ANY_VERSION }]
-    return this.#session.submit(calls.barrierCall, { ops }, { signal })
+    return this.#session.pipeline.submit(calls.barrierCall, { ops }, { signal })
   }
 
   /** Brings the server up to date with the ensemble's leader: reads after it see all that was done before it. */
   sync(path: string = '/', options: RequestOptions = {}): Promise<void> {
-    return this.#session.submit(
+    return this.#session.pipeline.submit(
       calls.syncCall,
       { path: this.#chroot.prepend(path) },
       { path, signal: options.signal },
@@ -171,7 +174,7 @@ export abstract class Operations {
   /** Several writes as one transaction: all are applied, or none and a `MultiError` says which one failed and why. */
   async multi(ops: readonly TransactionOp[], options: RequestOptions = {}): Promise<MultiResult[]> {
     const request = { ops: ops.map(op => toMultiOp(op, this.#chroot)) }
-    return this.#session.submit(calls.multiCall, request, { signal: options.signal })
+    return this.#session.pipeline.submit(calls.multiCall, request, { signal: options.signal })
   }
 
   /** Makes a persistent znode, and those above it, where they do not exist: also those of the chroot. */
@@ -181,8 +184,10 @@ export abstract class Operations {
     return ensurePath(
       {
         exists: async at =>
-          (await this.#session.submit(calls.existsCall, { path: at, watch: false }, submit)) !== null,
-        create: at => this.#session.submit(calls.createCall, { path: at, data: null, acl, flags: 0 }, submit),
+          (await this.#session.pipeline.submit(calls.existsCall, { path: at, watch: false }, submit)) !==
+          null,
+        create: at =>
+          this.#session.pipeline.submit(calls.createCall, { path: at, data: null, acl, flags: 0 }, submit),
       },
       this.#chroot.prepend(path),
     )
@@ -206,7 +211,7 @@ export abstract class Operations {
     const request = {
       ops: ops.map(({ op, path }) => ({ op, path: this.#chroot.prepend(path), watch: false })),
     }
-    return this.#session.submit(calls.multiReadCall, request, { signal: options.signal })
+    return this.#session.pipeline.submit(calls.multiReadCall, request, { signal: options.signal })
   }
 
   getAcl(path: string, options: RequestOptions = {}): Promise<{ acl: readonly Acl[]; stat: Stat }> {
@@ -217,7 +222,7 @@ export abstract class Operations {
   setAcl(path: string, acl: readonly Acl[], options: WriteOptions = {}): Promise<Stat> {
     const { expectedVersion = ANY_VERSION, signal } = options
     const request = { path: this.#chroot.prepend(path), acl, version: expectedVersion }
-    return this.#session.submit(calls.setAclCall, request, { path, signal })
+    return this.#session.pipeline.submit(calls.setAclCall, request, { path, signal })
   }
 
   /** Proves one more identity, now and on every further connection. A refusal ends the session. */
@@ -227,7 +232,7 @@ export abstract class Operations {
 
   /** The identities that the session has proven. From 3.7 on. */
   whoAmI(options: RequestOptions = {}): Promise<readonly ClientInfo[]> {
-    return this.#session.submit(calls.whoAmICall, undefined, options)
+    return this.#session.pipeline.submit(calls.whoAmICall, undefined, options)
   }
 
   /** The paths of this session's ephemeral znodes that begin with `prefix`. From 3.6 on. */
@@ -245,26 +250,26 @@ export abstract class Operations {
     path: string,
     { signal }: RequestOptions,
   ): Promise<Result> {
-    return this.#session.submit(call, { path: this.#chroot.prepend(path) }, { path, signal })
+    return this.#session.pipeline.submit(call, { path: this.#chroot.prepend(path) }, { path, signal })
   }
 
   /** Resolves where the server has such a watch of this session, rejects with `NoWatcherError` where it has none. */
   checkWatches(path: string, which: WatchSelection, options: RequestOptions = {}): Promise<void> {
     const request = { path: this.#chroot.prepend(path), type: WatcherType[which] }
-    return this.#session.submit(calls.checkWatchesCall, request, { path, signal: options.signal })
+    return this.#session.pipeline.submit(calls.checkWatchesCall, request, { path, signal: options.signal })
   }
 
   /** Takes back the one-shot watches at a path; their watchers are not called. `NoWatcherError` where there is none. */
   async removeWatches(path: string, which: WatchSelection, options: RequestOptions = {}): Promise<void> {
     const request = { path: this.#chroot.prepend(path), type: WatcherType[which] }
-    await this.#session.submit(calls.removeWatchesCall, request, { path, signal: options.signal })
-    this.#session.forgetWatches(request.path, which)
+    await this.#session.pipeline.submit(calls.removeWatchesCall, request, { path, signal: options.signal })
+    this.#session.pipeline.forgetWatches(request.path, which)
   }
 
   /** The ensemble's members as its configuration znode has them; nothing on a standalone server. */
   getConfig(options: ReadOptions = {}): Promise<{ data: Buffer | null; stat: Stat }> {
     const request = { path: CONFIG_PATH, watch: options.watch !== undefined }
-    return this.#session.submit(calls.getDataCall, request, {
+    return this.#session.pipeline.submit(calls.getDataCall, request, {
       watcher: options.watch,
       signal: options.signal,
     })
@@ -281,6 +286,6 @@ export abstract class Operations {
       newMembers: change.newMembers ?? null,
       fromConfig: change.fromConfig ?? -1n,
     }
-    return this.#session.submit(calls.reconfigCall, request, { signal: options.signal })
+    return this.#session.pipeline.submit(calls.reconfigCall, request, { signal: options.signal })
   }
 }

@@ -1,33 +1,5 @@
 import { assert } from '@conclave/core'
-import type { Call } from './calls.ts'
-import type { Batch } from './connection.ts'
-import type { Watcher } from './watched-event.ts'
-
-/** One request from its call until its promise settles. */
-export class PendingRequest {
-  readonly call: Call
-  /** As the wire has it: paths with the chroot in front. */
-  readonly request: unknown
-  /** As the caller wrote it, for errors. */
-  readonly path: string | undefined
-  readonly watcher: Watcher | undefined
-  resolve!: (value: unknown) => void
-  reject!: (error: unknown) => void
-  /** The number under which it was last written to a connection. */
-  xid = 0
-  /** With what it was last written to a connection; `undefined` while it waits for one. */
-  batch: Batch | undefined = undefined
-  /** Its promise is settled already (the caller aborted); the reply, if one comes, is dropped. */
-  abandoned = false
-  next: PendingRequest | undefined = undefined
-
-  constructor(call: Call, request: unknown, path: string | undefined, watcher: Watcher | undefined) {
-    this.call = call
-    this.request = request
-    this.path = path
-    this.watcher = watcher
-  }
-}
+import type { PendingRequest } from './pending-request.ts'
 
 /**
  * The one FIFO of requests without an answer. While there is a connection, each was written to it, in this order;

@@ -79,14 +79,14 @@ export class PersistentWatch implements AsyncIterableIterator<PersistentWatchEve
   async start(): Promise<this> {
     const path = this.#chroot.prepend(this.path)
     const isRecursive = this.#kind === 'persistentRecursive'
-    if (this.#session.hasWatch(isRecursive ? 'persistent' : 'persistentRecursive', path)) {
+    if (this.#session.pipeline.hasWatch(isRecursive ? 'persistent' : 'persistentRecursive', path)) {
       // Servers before 3.9 keep one of the two at a path.
       throw new UsageError(`${this.path} is watched already, ${isRecursive ? 'not ' : ''}recursively`)
     }
     const mode = isRecursive ? AddWatchMode.persistentRecursive : AddWatchMode.persistent
     const call = isRecursive ? addRecursiveWatchCall : addPersistentWatchCall
     const options = { path: this.path, watcher: this.#onEvent, signal: this.#signal }
-    await this.#session.submit(call, { path, mode }, options)
+    await this.#session.pipeline.submit(call, { path, mode }, options)
     this.#exists = (await this.#zk.exists(this.path)) !== null
     this.#offs.push(
       this.#session.events.on('resumed', zxid => this.#onResumed(zxid)),
@@ -161,7 +161,11 @@ export class PersistentWatch implements AsyncIterableIterator<PersistentWatchEve
   /** Ends the iteration after what waits, and takes the watch back. Idempotent. */
   async close(): Promise<void> {
     this.#end()
-    await this.#session.removePersistentWatch(this.#kind, this.#chroot.prepend(this.path), this.#onEvent)
+    await this.#session.pipeline.removePersistentWatch(
+      this.#kind,
+      this.#chroot.prepend(this.path),
+      this.#onEvent,
+    )
   }
 
   next(): Promise<IteratorResult<PersistentWatchEvent>> {

@@ -74,7 +74,7 @@ function quote(value: string): string {
 
 /** What ISO 8859-1 can say is hashed in it, whatever the character set of the messages (RFC 2831, 2.1.2.1). */
 function encode(text: string): Buffer {
-  const isLatin1 = !/[^\u0000-\u00ff]/.test(text)
+  const isLatin1 = Buffer.from(text, 'latin1').toString('latin1') === text
   return Buffer.from(text, isLatin1 ? 'latin1' : 'utf8')
 }
 

@@ -10,3 +10,14 @@ export interface WatchedEvent {
 
 /** Called once for a one-shot watch: after the reply that set it, before any reply that shows the change. */
 export type Watcher = (event: WatchedEvent) => void
+
+/** A watcher that throws stops nothing here: the error surfaces as the uncaught exception it is. */
+export function callWatcher(watcher: Watcher, event: WatchedEvent): void {
+  try {
+    watcher(event)
+  } catch (error) {
+    queueMicrotask(() => {
+      throw error
+    })
+  }
+}

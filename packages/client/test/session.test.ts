@@ -306,6 +306,21 @@ describe('suspended', () => {
   })
 })
 
+describe('garbled answers', () => {
+  test('body - its request fails, and those behind it are asked again', async () => {
+    const simulation = new Simulation()
+    const zk = await simulation.connect()
+    simulation.ensemble.set('/a', 'x')
+    const garbled = looseEnd(zk.getData('/garbled'))
+    const behind = zk.getData('/a')
+    await simulation.clock.advance(50)
+    await expect(garbled).rejects.toMatchObject({ code: 'UNREADABLE_REPLY', outcome: 'unknown' })
+    expect((await behind).data?.toString()).toBe('x')
+    expect(simulation.ensemble.sessions.size).toBe(1)
+    await zk.close()
+  })
+})
+
 describe('watches', () => {
   test('one-shot - an event comes after the reply that set it and before the reply that shows it', async () => {
     const simulation = new Simulation()

@@ -202,6 +202,8 @@ class FakeConnection implements Peer {
       case OpCode.getData:
       case OpCode.exists: {
         const { path, watch } = PathWatchRequest.read(reader)
+        // A length that its record does not have.
+        if (path === '/garbled') return reply(0, writer => writer.int32(1_000))
         const znode = ensemble.znodes.get(path)
         if (watch && (znode !== undefined || opCode === exists.opCode)) this.#watches.add(path)
         if (znode === undefined) return reply(ErrorCode.noNode)
