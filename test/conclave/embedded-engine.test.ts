@@ -67,6 +67,8 @@ describe('embedded engine', () => {
     const { port } = await resolve()
     const dead = pidOfServer()
     process.kill(dead, 'SIGKILL')
+    // Until it is gone altogether it is alive to whoever asks, and a squatter would be taken for it.
+    await eventually(() => !isAlive(dead), { what: 'the end of the server' })
     const squatter = createServer(socket => socket.destroy())
     await eventually(
       () =>
@@ -131,3 +133,11 @@ describe('default data folder', () => {
     expect(x).not.toBe(y)
   })
 })
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}
