@@ -62,15 +62,20 @@ export async function openCore(
     since: replayedCount,
     logger,
   })
-  const pipeline: RequestPipeline = new RequestPipeline(state, commit, platform.clock, logger, {
-    ...settings,
-    isWritable,
-    superDigest: options.superDigest,
-    stats,
-    answerFourLetterWord: word => answerFourLetterWord(word, facts, options.fourLetterWords),
-    onTransaction: () => snapshots.onTransaction(),
-    onSessionsConnected: count => owner.onSessionsConnected(count),
-  })
+  const pipeline: RequestPipeline = new RequestPipeline(
+    state,
+    commit,
+    { clock: platform.clock, logger },
+    {
+      ...settings,
+      isWritable,
+      superDigest: options.superDigest,
+      stats,
+      answerFourLetterWord: word => answerFourLetterWord(word, facts, options.fourLetterWords),
+      onTransaction: () => snapshots.onTransaction(),
+      onSessionsConnected: count => owner.onSessionsConnected(count),
+    },
+  )
   const facts: ServerFacts = {
     state,
     stats,

@@ -17,14 +17,14 @@ export class ServerState {
     this.sessions = new SessionTracker(tickMs)
   }
 
-  /** Applies a transaction. `nowMs`, on the monotonic clock, is when a session that it creates begins to live. */
-  apply(header: TxnHeader, txn: Txn, nowMs: number): void {
-    this.applyPart(header, txn, nowMs)
+  /** Applies a transaction. A session that it creates begins to live when it is first heard of. */
+  apply(header: TxnHeader, txn: Txn): void {
+    this.applyPart(header, txn)
     this.lastZxid = header.zxid
   }
 
   /** Applies one part of a multi, or a transaction that is no multi, without moving on to its zxid. */
-  applyPart(header: TxnHeader, txn: Txn, nowMs: number): void {
+  applyPart(header: TxnHeader, txn: Txn): void {
     const { tree } = this
     switch (txn.type) {
       case OpCode.create:
@@ -45,14 +45,14 @@ export class ServerState {
       case OpCode.setAcl:
         return tree.setAcl(txn.path, txn.acl, txn.version)
       case OpCode.createSession:
-        this.sessions.add(header.sessionId, txn.timeoutMs, nowMs)
+        this.sessions.add(header.sessionId, txn.timeoutMs, 0)
         return
       case OpCode.closeSession:
         return this.#closeSession(header, txn.paths)
       case OpCode.multi:
         // A failed multi stands in the log too: as the errors of its parts.
         if (txn.txns.some(({ type }) => type === OpCode.error)) return
-        for (const part of txn.txns) this.applyPart(header, part, nowMs)
+        for (const part of txn.txns) this.applyPart(header, part)
         return
       case OpCode.check:
       case OpCode.error:

@@ -97,7 +97,7 @@ async function replay(
       checkNoHole(file, offset, previous === 0 ? snapshotZxid : previous, record, previous === 0)
       previous = Math.max(previous, zxid)
       if (zxid <= snapshotZxid || zxid > upTo) return
-      state.apply(record.header, record.txn, 0)
+      state.apply(record.header, record.txn)
       replayedCount++
       checkDigest(record, state, withFields(logger, { file: file.path, offset }))
     }

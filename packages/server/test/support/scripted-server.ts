@@ -51,7 +51,7 @@ export class ScriptedServer {
   execute(txn: Txn): void {
     const zxid = this.state.lastZxid + 1
     const header = { sessionId: SESSION, cxid: zxid, zxid, timeMs: 1_000_000 + zxid, type: txn.type }
-    this.state.apply(header, txn, 0)
+    this.state.apply(header, txn)
     this.#zxids.push(zxid)
     this.commit.append(header, txn, this.state.tree.digest)
   }
