@@ -22,6 +22,7 @@ export function square(n) { return n * n }
 export function countWords(path) { return readFileSync(path, 'utf8').split(/\\s+/).filter(Boolean).length }
 export function oddOnly(n) { if (n % 2 === 0) throw new RangeError(n + ' is even'); return n }
 export function exitOnThree(n) { if (n === 3) process.exit(7); return n }
+export function killOnThree(n) { if (n === 3) process.kill(process.pid, 'SIGKILL'); return n }
 export function chatty(n) { console.log('a task speaks'); return n }
 export async function slow(n) { await new Promise(resolve => setTimeout(resolve, 20)); return n }
 `
@@ -180,7 +181,7 @@ describe('conclave run - bad input', () => {
     expect(lacking.code).toBe(2)
     expectOneSentence(
       lacking.stderr,
-      /no function 'notAFunction': it exports chatty, countWords, exitOnThree/,
+      /no function 'notAFunction': it exports chatty, countWords, exitOnThree, killOnThree/,
     )
     const unnamed = await conclave(['run', './tasks.js'], '1\n')
     expect(unnamed.code).toBe(2)
@@ -236,6 +237,13 @@ describe('conclave run - bad input', () => {
     expect(code).toBe(1)
     expect(lines(stdout)).toEqual([1, 2, 4, 5, 6])
     expect(stderr).toMatch(/^task 2 failed after 3 attempts: .*process\.exit/)
+  })
+
+  test('a task that kills its process - it fails alone, and the nodes come back', async () => {
+    const { code, stdout, stderr } = await conclave(['run', './tasks.js#killOnThree'], numbers(6))
+    expect(code).toBe(1)
+    expect(lines(stdout)).toEqual([1, 2, 4, 5, 6])
+    expect(stderr).toMatch(/^task 2 failed after 3 attempts: .*the process that ran this task died/m)
   })
 
   test('an output file that cannot be written', async () => {
