@@ -27,11 +27,13 @@ export class GroupCommit {
   #firstZxid = 0
   /** Where the gathering batch will begin in the log. */
   #batchStart: number
+  #rollAfterNext = false
   #appended = 0
   #durable = 0
   #scheduled = false
   #running = false
   #failed = false
+  #drains: { readonly upTo: number; readonly resolve: () => void }[] = []
 
   constructor(log: TxnLog, events: GroupCommitEvents, logger: Logger) {
     this.#log = log
@@ -73,7 +75,6 @@ export class GroupCommit {
     if (this.#gathering.length > 0) this.#rollAfterNext = true
     else this.#rollNow()
   }
-  #rollAfterNext = false
 
   #rollNow(): void {
     this.#log.roll()
@@ -128,7 +129,6 @@ export class GroupCommit {
     this.#drains.push({ upTo: this.#appended, resolve })
     return promise
   }
-  #drains: { readonly upTo: number; readonly resolve: () => void }[] = []
 
   #settleDrains(): void {
     if (this.#drains.length === 0) return

@@ -38,6 +38,9 @@ export class DataTree {
   readonly quotas = new Quotas(this)
   /** Bytes of all paths and data. */
   #dataBytes = 0
+  /** What `#parentOf` found last, and where; `?` begins no path. */
+  #lastParentPath = '?'
+  #lastParent: Znode | undefined
 
   constructor() {
     for (const path of RESERVED_PATHS) this.insert(path, new Znode('', this.acls.builtIn, 0, 0, 0n))
@@ -97,8 +100,6 @@ export class DataTree {
     }
     return this.#lastParent
   }
-  #lastParentPath = '?'
-  #lastParent: Znode | undefined
 
   /** Takes a znode out. Its parent's list of children is the caller's. */
   #remove(path: string, znode: Znode): void {

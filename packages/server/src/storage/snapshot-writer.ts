@@ -24,6 +24,7 @@ class CheckedFile {
   readonly #file: DiskFile
   #offset = 0
   #checksum = 1
+  #summed = 0
 
   constructor(file: DiskFile) {
     this.#file = file
@@ -33,8 +34,6 @@ class CheckedFile {
     this.#checksum = adler32(this.writer.view(), this.#summed, this.writer.length, this.#checksum)
     this.#summed = this.writer.length
   }
-  #summed = 0
-
   async flush(): Promise<void> {
     this.#sum()
     await this.#file.write(this.writer.view(), this.#offset)

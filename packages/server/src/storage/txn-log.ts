@@ -14,10 +14,12 @@ export class TxnLog {
   readonly #disk: Disk
   readonly #preallocatedBytes: number
   #file: DiskFile | undefined
-  /** Behind the last batch. */
+  /** Behind the last batch that was handed over. */
   #offset = LOG_HEADER_BYTES
   #sizeBytes = 0
   #rolling = false
+  /** Behind the last batch that is on stable storage. */
+  #lastEnd = LOG_HEADER_BYTES
 
   constructor(folder: DataFolder, preallocatedBytes: number = PREALLOCATED_BYTES) {
     this.#preallocatedBytes = preallocatedBytes
@@ -62,7 +64,6 @@ export class TxnLog {
     await file.sync()
     this.#lastEnd = end
   }
-  #lastEnd = LOG_HEADER_BYTES
 
   async #create(firstZxid: number): Promise<DiskFile> {
     const file = await this.#disk.open(this.#folder.logPath(firstZxid), 'create-or-open')
