@@ -8,7 +8,12 @@ import { checkSpecification, submitJob } from './jobs/job-submission.ts'
 import { WORKERS_SERVICE } from './layout.ts'
 import type { WorkerPayload } from './node/node.ts'
 import { observeLeader, type LeaderInfo } from './observe-leader.ts'
-import { resolveConnection, type ConnectionOptions, type ResolvedConnection } from './node/options.ts'
+import {
+  CLOSE_TIMEOUT_MS,
+  resolveConnection,
+  type ConnectionOptions,
+  type ResolvedConnection,
+} from './node/options.ts'
 import type { AnyTaskModule, TaskInput, TaskName, TaskOutput } from './task.ts'
 
 export interface SubmitOptions {
@@ -79,6 +84,7 @@ export async function connectCluster<Tasks = AnyTaskModule>(
     auth,
     logger,
     platform,
+    closeTimeoutMs: CLOSE_TIMEOUT_MS,
     ...(signal === undefined ? {} : { signal }),
   })
   try {

@@ -1,9 +1,20 @@
-import { ConclaveError, uuid, UsageError, type Clock, type Random } from '@conclave/core'
+import {
+  abortAfter,
+  ConclaveError,
+  orAborted,
+  uuid,
+  UsageError,
+  type Clock,
+  type Random,
+} from '@conclave/core'
 import type { TransactionOp, ZooKeeper } from '@conclave/client'
 import type { ClusterLayout } from '../layout.ts'
 import { applyOnce } from './apply-once.ts'
 import { encodeJobRecord, type JobRecord } from './job-record.ts'
 import { joinLines, MAX_VALUE_BYTES, SegmentBuilder } from './segment.ts'
+
+/** How long a failed submission tries to take back what it wrote. */
+const TIDY_UP_MS = 1_000
 
 export interface JobSpecification {
   readonly task: string
@@ -43,8 +54,7 @@ export async function submitJob(
   const segment = new SegmentBuilder()
   let taskCount = 0
   try {
-    for await (const input of inputs) {
-      context.signal?.throwIfAborted()
+    for await (const input of abortable(inputs, context.signal)) {
       const full = segment.add(encodeInput(input, taskCount))
       taskCount++
       if (full !== undefined) await upload.writeSegment(full)
@@ -55,6 +65,27 @@ export async function submitJob(
     throw error
   }
   return { jobId: upload.jobId, taskCount }
+}
+
+/** The same values; an abort ends the wait for the next, however long its source would take. */
+async function* abortable<T>(
+  values: Iterable<T> | AsyncIterable<T>,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<T> {
+  const source = Symbol.asyncIterator in values ? values[Symbol.asyncIterator]() : values[Symbol.iterator]()
+  let isOver = false
+  try {
+    for (;;) {
+      signal?.throwIfAborted()
+      const next = await orAborted(Promise.resolve(source.next()), signal)
+      isOver = next.done === true
+      if (next.done === true) return
+      yield next.value
+    }
+  } finally {
+    // Not awaited: a source that is busy may never answer.
+    if (!isOver) Promise.resolve(source.return?.()).catch(() => {})
+  }
 }
 
 /** Throws `JobInputError` for what JSON cannot say, and for what is too large. */
@@ -115,9 +146,9 @@ class JobUpload {
   /** Takes back what was written. Where that fails too, the leader does it when this session ends. */
   async abandon(): Promise<void> {
     if (!this.#begun) return
-    const { zk, layout } = this.#context
+    const { zk, layout, clock } = this.#context
     try {
-      await zk.deleteRecursive(layout.job(this.jobId))
+      await zk.deleteRecursive(layout.job(this.jobId), { signal: abortAfter(clock, TIDY_UP_MS) })
     } catch (error) {
       if (!(error instanceof ConclaveError)) throw error
     }

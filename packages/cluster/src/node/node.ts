@@ -19,7 +19,7 @@ import { WORKERS_SERVICE } from '../layout.ts'
 import { Leader } from '../leader/leader.ts'
 import { clusterSecret } from '../secret.ts'
 import { Worker } from '../worker/worker.ts'
-import { resolveJoin, type JoinOptions, type ResolvedJoin } from './options.ts'
+import { CLOSE_TIMEOUT_MS, resolveJoin, type JoinOptions, type ResolvedJoin } from './options.ts'
 
 export type NodeRole = 'worker' | 'leader'
 
@@ -137,6 +137,7 @@ class MemberNode implements ClusterNode {
       auth,
       logger,
       platform,
+      closeTimeoutMs: CLOSE_TIMEOUT_MS,
       ...(signal === undefined ? {} : { signal }),
     })
     this.#zk = zk
@@ -164,10 +165,10 @@ class MemberNode implements ClusterNode {
   close(): Promise<void> {
     return this.#lifecycle.close(async () => {
       this.#resigning.abort()
-      await this.#campaigning
-      await this.#registration?.unregister()
       await this.#worker?.close()
+      // With the session go the registration and the candidate, whatever else could be said of them to the servers.
       await this.#zk?.close()
+      await this.#campaigning
       this.#closed.resolve()
     })
   }

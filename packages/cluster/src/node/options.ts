@@ -4,6 +4,9 @@ import { nodePlatform, silentLogger, UsageError, uuid, type Logger, type Platfor
 import { pathProblem } from '@conclave/protocol'
 import { ClusterLayout } from '../layout.ts'
 
+/** How long a process that ends looks for a server to tell; the servers find out without it, after the session timeout. */
+export const CLOSE_TIMEOUT_MS = 1_000
+
 /** What a process needs to reach a cluster's servers. */
 export interface ConnectionOptions {
   /** The ZooKeeper servers, `host:port,host:port/chroot`, or an object that finds them. */

@@ -1,4 +1,4 @@
-import { ConclaveError, deferred, type Deferred } from '@conclave/core'
+import { ClosedError, ConclaveError, deferred, type Deferred } from '@conclave/core'
 import { Worker } from 'node:worker_threads'
 import type { TaskError } from '../jobs/segment.ts'
 import type { ThreadChunk, ThreadData, ThreadMessage } from './thread-messages.ts'
@@ -49,6 +49,8 @@ export class ThreadPool {
   constructor(options: ThreadPoolOptions, handler: ThreadPoolHandler) {
     this.#options = options
     this.#handler = handler
+    // A pool that is closed before it is ready has nobody waiting for that.
+    this.#ready.promise.catch(() => {})
   }
 
   /** Starts the threads; resolves to the names of the tasks in the modules. Throws `TaskModuleError`. */
@@ -92,6 +94,7 @@ export class ThreadPool {
   /** Ends every thread, in the middle of its task if need be. */
   async close(): Promise<void> {
     this.#closing = true
+    this.#ready.reject(new ClosedError('the thread pool'))
     await Promise.all(this.#threads.map(({ worker }) => worker.terminate()))
   }
 
@@ -115,16 +118,24 @@ export class ThreadPool {
   #onExit(thread: number, from: TaskThread, failure: unknown, code: number): void {
     if (this.#closing || this.#threads[thread] !== from) return
     const { chunk, begun } = from
+    const modules = this.#options.modules.join(', ')
+    this.#ready.reject(new TaskModuleError(modules, startFailure(failure, code), failure))
     const reason =
       failure === undefined ? `the task ended its thread with process.exit(${code})` : describe(failure)
-    this.#ready.reject(
-      new ConclaveError(`a task thread ended while it started: ${reason}`, { code: 'TASK_THREAD' }),
-    )
     this.#handler.onThreadDied(
       thread,
       chunk === undefined ? undefined : crashOf(chunk, Atomics.load(begun, 0), reason),
     )
   }
+}
+
+/** Node.js ends a thread, as a process, with this code where nothing is left that a top-level `await` could wait for. */
+const UNSETTLED_AWAIT_CODE = 13
+
+function startFailure(failure: unknown, code: number): string {
+  if (failure !== undefined) return failure instanceof Error ? failure.message : String(failure)
+  if (code === UNSETTLED_AWAIT_CODE) return 'it waits for something that never comes (a top-level await)'
+  return `it calls process.exit(${code}) while it is loaded`
 }
 
 function describe(failure: unknown): string {

@@ -72,16 +72,13 @@ export class Worker {
   /** Loads the modules and listens. Throws `TaskModuleError` and `ListenError`. */
   async start(): Promise<void> {
     const { network } = this.#options.platform
-    const [listener, tasks] = await Promise.allSettled([
-      network.listen(this.#options.listen, connection => this.#accept(connection)),
-      this.#pool.start(),
-    ])
-    if (listener.status === 'fulfilled') this.#listener = listener.value
-    if (tasks.status === 'fulfilled') this.#tasks = tasks.value
-    const failed = [listener, tasks].find(result => result.status === 'rejected')
-    if (failed === undefined) return
-    await this.close()
-    throw failed.reason
+    try {
+      this.#listener = await network.listen(this.#options.listen, connection => this.#accept(connection))
+      this.#tasks = await this.#pool.start()
+    } catch (error) {
+      await this.close()
+      throw error
+    }
   }
 
   get endpoint(): Endpoint {
