@@ -302,6 +302,18 @@ describeEachEngine('cluster', engine => {
       expect((await cluster.status()).workers.length).toBe(2)
     })
 
+    it('an id that a living node has - is refused, whether that leads or works', async () => {
+      for (const { id } of nodes) {
+        const joining = joinCluster({
+          connect: engine.server.connectString,
+          cluster: 'jobs',
+          tasks,
+          nodeId: id,
+        })
+        await expect(joining).rejects.toThrow(`a node '${id}' is in this cluster already`)
+      }
+    })
+
     it('a port that is taken - is named with what to do', async () => {
       const { port } = nodes[0]!.endpoint
       const joining = joinCluster({ connect: engine.server.connectString, cluster: 'jobs', port })

@@ -7,7 +7,7 @@ import { decodeJobRecord, type JobRecord } from './jobs/job-record.ts'
 import { checkSpecification, submitJob } from './jobs/job-submission.ts'
 import { WORKERS_SERVICE } from './layout.ts'
 import type { WorkerPayload } from './node/node.ts'
-import { observeLeader, type LeaderInfo } from './observe-leader.ts'
+import { currentLeader, observeLeader, type LeaderInfo } from './observe-leader.ts'
 import {
   CLOSE_TIMEOUT_MS,
   resolveConnection,
@@ -141,7 +141,7 @@ class ConnectedCluster<Tasks> implements Cluster<Tasks> {
 
   async status(): Promise<ClusterStatus> {
     const [leader, workers, agents, jobs] = await Promise.all([
-      this.#leader(),
+      currentLeader(this.zk, this.#options.layout),
       this.#workers(),
       this.#agents(),
       this.#jobs(),
@@ -159,11 +159,6 @@ class ConnectedCluster<Tasks> implements Cluster<Tasks> {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
-  }
-
-  async #leader(): Promise<LeaderInfo | null> {
-    for await (const leader of this.observeLeader()) return leader
-    return null
   }
 
   async #workers(): Promise<WorkerInfo[]> {

@@ -20,3 +20,9 @@ export async function* observeLeader(
     else yield { ...(JSON.parse(String(leader.data)) as CandidateData), fencingToken: leader.fencingToken }
   }
 }
+
+/** The leader at this moment. */
+export async function currentLeader(zk: ZooKeeper, layout: ClusterLayout): Promise<LeaderInfo | null> {
+  for await (const leader of observeLeader(zk, layout)) return leader
+  return null
+}

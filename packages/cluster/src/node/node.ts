@@ -2,11 +2,13 @@ import { ZooKeeper } from '@conclave/client'
 import {
   Backoff,
   deferred,
+  formatEndpoint,
   Lifecycle,
   messageOf,
   orAborted,
   sleep,
   TypedEmitter,
+  UsageError,
   withFields,
   type Deferred,
   type Endpoint,
@@ -17,6 +19,8 @@ import { LeaderElection, type Lease } from '@conclave/recipes'
 import { agentChannel } from '../agent/agent-channel.ts'
 import { WORKERS_SERVICE } from '../layout.ts'
 import { Leader } from '../leader/leader.ts'
+import { isNodeAt } from '../link/probe.ts'
+import { currentLeader } from '../observe-leader.ts'
 import { clusterSecret } from '../secret.ts'
 import { Worker } from '../worker/worker.ts'
 import { CLOSE_TIMEOUT_MS, resolveJoin, type JoinOptions, type ResolvedJoin } from './options.ts'
@@ -40,6 +44,8 @@ export interface WorkerPayload {
 export interface CandidateData {
   readonly nodeId: string
   readonly pid: number
+  /** Where it can be reached, as while it was a worker. */
+  readonly endpoint: Endpoint
 }
 
 export interface ClusterNode {
@@ -156,6 +162,7 @@ class MemberNode implements ClusterNode {
     })
     await this.#worker.start()
     this.#registry = new ServiceRegistry(zk, layout.root)
+    if (this.#options.isIdGiven) await this.#refuseTwin(this.#registry)
     await this.#register()
     // The agent takes a node for a member of the cluster from its first role on.
     agentChannel()?.role({ nodeId, role: 'worker' })
@@ -182,6 +189,25 @@ class MemberNode implements ClusterNode {
     this.#logger.log('error', 'the node leaves the cluster', { reason: messageOf(error) })
     this.#closed.reject(error)
     this.close().catch((reason: unknown) => this.#logger.log('error', messageOf(reason)))
+  }
+
+  /** Two processes of one id would take turns at one place in the registry. A dead one's is free at once. */
+  async #refuseTwin(registry: ServiceRegistry): Promise<void> {
+    const { layout, nodeId, platform } = this.#options
+    const [workers, leader] = await Promise.all([
+      registry.list(WORKERS_SERVICE),
+      currentLeader(this.zk, layout),
+    ])
+    const places = workers
+      .filter(({ id, port }) => id === nodeId && port !== null)
+      .map(({ address, port }) => ({ host: address, port: port! }))
+    if (leader?.nodeId === nodeId) places.push(leader.endpoint)
+    for (const place of places) {
+      if (!(await isNodeAt(platform, place, nodeId))) continue
+      throw new UsageError(
+        `a node '${nodeId}' is in this cluster already, at ${formatEndpoint(place)}; choose another id`,
+      )
+    }
   }
 
   /** The agent closes this session when the process dies. It must know each one that the process has. */
@@ -213,7 +239,7 @@ class MemberNode implements ClusterNode {
   /** One term after the other, until the node leaves. */
   async #campaign(): Promise<void> {
     const { layout, nodeId } = this.#options
-    const data: CandidateData = { nodeId, pid: process.pid }
+    const data: CandidateData = { nodeId, pid: process.pid, endpoint: this.endpoint }
     const election = new LeaderElection(this.zk, layout.election, { data: JSON.stringify(data) })
     const { signal } = this.#resigning
     const backoff = new Backoff(this.#options.platform.random, TERM_BACKOFF)

@@ -32,7 +32,7 @@ export interface JoinOptions extends ConnectionOptions {
   readonly tasks?: URL | readonly URL[]
   /** Modules that each task thread imports before them, as `node --import` does. Default none. */
   readonly threadImports?: readonly string[]
-  /** Unique in the cluster. Default a random one. */
+  /** Unique in the cluster: one that a living node has is refused. Default a random one. */
   readonly nodeId?: string
   /** How many tasks run at one time, each in a thread. Default one per core. */
   readonly slots?: number
@@ -58,6 +58,8 @@ export interface ResolvedJoin extends ResolvedConnection {
   readonly modules: readonly URL[]
   readonly threadImports: readonly string[]
   readonly nodeId: string
+  /** Whether the caller chose the id: a random one is nobody else's. */
+  readonly isIdGiven: boolean
   readonly slots: number
   readonly host: string
   readonly advertisedHost: string
@@ -101,7 +103,9 @@ export function resolveJoin(options: JoinOptions): ResolvedJoin {
       `nobody can connect to ${advertisedHost}; name this host's own address as advertisedHost`,
     )
   }
-  return { ...connection, modules: [tasks].flat(), threadImports, nodeId, slots, host, advertisedHost, port }
+  const isIdGiven = options.nodeId !== undefined
+  const modules = [tasks].flat()
+  return { ...connection, modules, threadImports, nodeId, isIdGiven, slots, host, advertisedHost, port }
 }
 
 function withDefaults(options: ConnectionOptions): ResolvedConnection {
