@@ -1,4 +1,4 @@
-import type { PersistentWatch } from '@conclave/client'
+import { NoWatcherError, type PersistentWatch } from '@conclave/client'
 import { expect, test } from 'vitest'
 import { describeEachEngine } from '../support/engines.ts'
 
@@ -78,5 +78,57 @@ describeEachEngine('persistent watches', fixture => {
     await other.create('/a/b')
     expect(await take(watch, 1)).toEqual(['nodeCreated /a/b'])
     await watch.return()
+  })
+
+  test('a one-shot watch on the same path is told as well, once', async () => {
+    const [zk, other] = [await fixture.connect(), await fixture.connect()]
+    await zk.create('/a')
+    const watch = await zk.watch('/a')
+    const events: string[] = []
+    await zk.getData('/a', { watch: ({ type }) => events.push(type) })
+    for (const data of ['1', '2']) {
+      await other.setData('/a', data)
+      expect(await take(watch, 1)).toEqual(['nodeDataChanged /a'])
+    }
+    expect(events).toEqual(['nodeDataChanged'])
+    await watch.return()
+  })
+
+  test('a one-shot watch on children beside a recursive watch is told of both, whichever came first', async () => {
+    const [zk, other] = [await fixture.connect(), await fixture.connect()]
+    await zk.create('/a')
+    const events: string[] = []
+    const onChildren = (): Promise<unknown> =>
+      zk.getChildren('/a', { watch: ({ type, path }) => events.push(`${type} ${path}`) })
+    await onChildren()
+    const watch = await zk.watch('/a', { recursive: true })
+    await other.create('/a/b')
+    await other.create('/a/b/deeper')
+    expect(await take(watch, 2)).toEqual(['nodeCreated /a/b', 'nodeCreated /a/b/deeper'])
+    expect(events).toEqual(['nodeChildrenChanged /a'])
+    await onChildren()
+    await other.delete('/a/b/deeper')
+    await other.delete('/a/b')
+    await other.create('/a/c')
+    expect(await take(watch, 3)).toEqual(['nodeDeleted /a/b/deeper', 'nodeDeleted /a/b', 'nodeCreated /a/c'])
+    expect(events).toEqual(['nodeChildrenChanged /a', 'nodeChildrenChanged /a'])
+    await watch.return()
+  })
+
+  test('a one-shot watch on the same path outlives the one that stays, and can be taken back', async () => {
+    const [zk, other] = [await fixture.connect(), await fixture.connect()]
+    await zk.create('/a')
+    const watch = await zk.watch('/a')
+    const events: string[] = []
+    await zk.getData('/a', { watch: ({ type }) => events.push(`dropped ${type}`) })
+    await zk.checkWatches('/a', 'data')
+    await zk.removeWatches('/a', 'data')
+    await expect(zk.removeWatches('/a', 'data')).rejects.toBeInstanceOf(NoWatcherError)
+    await zk.getData('/a', { watch: ({ type }) => events.push(type) })
+    await watch.return()
+    await zk.sync()
+    await other.setData('/a', '1')
+    await zk.sync()
+    expect(events).toEqual(['nodeDataChanged'])
   })
 })

@@ -49,7 +49,7 @@ import {
 import type { Chroot } from './chroot.ts'
 import { toMultiReadResults, type MultiReadResult } from './multi-read.ts'
 import { toMultiResults, type MultiResult } from './multi.ts'
-import type { WatchKind } from './watch-registry.ts'
+import type { OneShotKind } from './watch-registry.ts'
 
 /** How the client makes use of one operation of the protocol. */
 export interface Call<Request = unknown, Response = unknown, Result = unknown> {
@@ -59,11 +59,11 @@ export interface Call<Request = unknown, Response = unknown, Result = unknown> {
   /** Sending it twice does no more than sending it once: after a lost connection it is simply sent again. */
   readonly repeatable: boolean
   /** Which kind of watch it can leave. */
-  readonly watch?: WatchKind
+  readonly watch?: OneShotKind
   /** What the caller gets for an answer. May throw. */
   result(response: Response, chroot: Chroot): Result
   /** What the caller gets for `noNode`, and which watch that leaves; otherwise it is an error. */
-  readonly absent?: { readonly result: Result; readonly watch: WatchKind }
+  readonly absent?: { readonly result: Result; readonly watch: OneShotKind }
 }
 
 const nothing = (): void => {}
@@ -196,17 +196,11 @@ export const checkWatchesCall: Call<WatchesRequest, void, void> = {
 }
 
 /** Repeatable: the same watch at the same place is one watch. */
-export const addPersistentWatchCall: Call<AddWatchRequest, ErrorResponse, void> = {
+export const addWatchCall: Call<AddWatchRequest, ErrorResponse, void> = {
   name: 'watch',
   operation: addWatch,
   repeatable: true,
-  watch: 'persistent',
   result: nothing,
-}
-
-export const addRecursiveWatchCall: Call<AddWatchRequest, ErrorResponse, void> = {
-  ...addPersistentWatchCall,
-  watch: 'persistentRecursive',
 }
 
 /** Not repeatable: the second time there is no such watch any more. */

@@ -40,7 +40,7 @@ export class ZooKeeper extends Operations {
   /**
    * Resolves with a confirmed session. Rejects with `ConnectionLossError` when no server answered within
    * `establishTimeoutMs`, with `SessionExpiredError` when the session to attach to is gone, with `AuthFailedError`
-   * when the credentials were refused.
+   * when the credentials were refused, with the `UsageError` of a host provider that cannot find servers at all.
    */
   static async connect(target: ConnectTarget, options: ConnectOptions = {}): Promise<ZooKeeper> {
     const zk = new ZooKeeper(target, resolveOptions(options))
@@ -53,17 +53,24 @@ export class ZooKeeper extends Operations {
     if (signal?.aborted === true) throw new AbortedError({ operation: 'connect', cause: signal.reason })
     await new Promise<void>((resolve, reject) => {
       const finish = (error?: Error): void => {
-        off()
+        for (const off of offs) off()
         timer.cancel()
         signal?.removeEventListener('abort', onAbort)
         if (error === undefined) return resolve()
         void this.close().then(() => reject(error))
       }
       const onAbort = (): void => finish(new AbortedError({ operation: 'connect', cause: signal?.reason }))
-      const off = this.#session.events.on('state', change => {
-        if (change.state === 'connected' || change.state === 'readOnly') finish()
-        if (change.state === 'lost') finish(new SessionExpiredError({ operation: 'connect' }))
-      })
+      const offs = [
+        this.#session.events.on('state', change => {
+          if (change.state === 'connected' || change.state === 'readOnly') finish()
+          if (change.state === 'lost') finish(new SessionExpiredError({ operation: 'connect' }))
+        }),
+        this.#session.events.on('unresolvable', error => {
+          // There is no server that could be told of an end.
+          void this.detach()
+          finish(error)
+        }),
+      ]
       const timer = platform.clock.setTimer(establishTimeoutMs, () =>
         finish(this.#session.unreachable(this.#session.machine.lastFailure)),
       )

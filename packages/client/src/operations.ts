@@ -9,6 +9,7 @@ import {
   type ClientInfo,
   type CreateMode,
   type Stat,
+  type WatchesRequest,
 } from '@conclave/protocol'
 import * as calls from './calls.ts'
 import type { Chroot } from './chroot.ts'
@@ -17,6 +18,7 @@ import { ensurePath } from './ensure-path.ts'
 import { toMultiOp, type MultiResult, type TransactionOp } from './multi.ts'
 import type { MultiReadOp, MultiReadResult } from './multi-read.ts'
 import { PersistentWatch, type PersistentWatchOptions } from './persistent-watch.ts'
+import { NoWatcherError } from './server-errors.ts'
 import type { Session } from './session.ts'
 import { walk, type WalkedZnode } from './walk.ts'
 import type { Watcher } from './watched-event.ts'
@@ -255,15 +257,26 @@ export abstract class Operations {
 
   /** Resolves where the server has such a watch of this session, rejects with `NoWatcherError` where it has none. */
   checkWatches(path: string, which: WatchSelection, options: RequestOptions = {}): Promise<void> {
-    const request = { path: this.#chroot.prepend(path), type: WatcherType[which] }
-    return this.#session.pipeline.submit(calls.checkWatchesCall, request, { path, signal: options.signal })
+    return this.#aboutWatches(calls.checkWatchesCall, path, which, options)
   }
 
   /** Takes back the one-shot watches at a path; their watchers are not called. `NoWatcherError` where there is none. */
   async removeWatches(path: string, which: WatchSelection, options: RequestOptions = {}): Promise<void> {
+    await this.#aboutWatches(calls.removeWatchesCall, path, which, options)
+    this.#session.pipeline.forgetWatches(this.#chroot.prepend(path), which)
+  }
+
+  /** Where a watch that stays serves those that fire once, the server does not know of these. */
+  async #aboutWatches(
+    call: calls.Call<WatchesRequest, void, void>,
+    path: string,
+    which: WatchSelection,
+    { signal }: RequestOptions,
+  ): Promise<void> {
     const request = { path: this.#chroot.prepend(path), type: WatcherType[which] }
-    await this.#session.pipeline.submit(calls.removeWatchesCall, request, { path, signal: options.signal })
-    this.#session.pipeline.forgetWatches(request.path, which)
+    const known = this.#session.pipeline.hasOneShotWatch(request.path, which)
+    if (known === false) throw new NoWatcherError({ operation: call.name, path })
+    if (known === undefined) await this.#session.pipeline.submit(call, request, { path, signal })
   }
 
   /** The ensemble's members as its configuration znode has them; nothing on a standalone server. */

@@ -1,6 +1,4 @@
 import { UsageError } from '@conclave/core'
-import { AddWatchMode } from '@conclave/protocol'
-import { addPersistentWatchCall, addRecursiveWatchCall } from './calls.ts'
 import { catchUp } from './catch-up.ts'
 import type { Chroot } from './chroot.ts'
 import { SessionExpiredError, ZooKeeperError } from './errors.ts'
@@ -83,10 +81,8 @@ export class PersistentWatch implements AsyncIterableIterator<PersistentWatchEve
       // Servers before 3.9 keep one of the two at a path.
       throw new UsageError(`${this.path} is watched already, ${isRecursive ? 'not ' : ''}recursively`)
     }
-    const mode = isRecursive ? AddWatchMode.persistentRecursive : AddWatchMode.persistent
-    const call = isRecursive ? addRecursiveWatchCall : addPersistentWatchCall
-    const options = { path: this.path, watcher: this.#onEvent, signal: this.#signal }
-    await this.#session.pipeline.submit(call, { path, mode }, options)
+    const options = { path: this.path, signal: this.#signal }
+    await this.#session.pipeline.addPersistentWatch(this.#kind, path, this.#onEvent, options)
     this.#exists = (await this.#zk.exists(this.path)) !== null
     this.#offs.push(
       this.#session.events.on('resumed', zxid => this.#onResumed(zxid)),

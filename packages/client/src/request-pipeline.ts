@@ -1,5 +1,6 @@
 import type { Clock } from '@conclave/core'
 import {
+  AddWatchMode,
   pathProblem,
   ProtocolError,
   setWatches,
@@ -7,9 +8,10 @@ import {
   SpecialXid,
   WatcherType,
   type JuteReader,
+  type PathWatchRequest,
   type WatcherEvent,
 } from '@conclave/protocol'
-import { ABSENT, removeWatchesCall, type Call } from './calls.ts'
+import { ABSENT, addWatchCall, removeWatchesCall, type Call } from './calls.ts'
 import type { Chroot } from './chroot.ts'
 import type { Connection } from './connection.ts'
 import {
@@ -119,7 +121,7 @@ export class RequestPipeline {
 
   /** `false` when it was refused for its size. */
   #write(connection: Connection, pending: PendingRequest): boolean {
-    const xid = connection.send(pending.call.operation, pending.request)
+    const xid = connection.send(pending.call.operation, this.#toSend(pending))
     if (xid < 0) {
       pending.reject(new RequestTooLargeError(-xid, this.#options.maxRequestBytes, pending.context))
       return false
@@ -127,6 +129,16 @@ export class RequestPipeline {
     pending.xid = xid
     pending.batch = connection.batch
     return true
+  }
+
+  /**
+   * Where a watch that stays is at the same path, a one-shot watch is not asked for: servers before 3.9 keep one of the
+   * two, the later. The events of the one that stays serve both.
+   */
+  #toSend({ request, watcher }: PendingRequest): unknown {
+    if (watcher === undefined || !this.#watches.hasPersistent((request as PathWatchRequest).path))
+      return request
+    return { ...(request as PathWatchRequest), watch: false }
   }
 
   /** A connection on which the session was confirmed: watches are set again on it, and what waits is sent. */
@@ -195,10 +207,14 @@ export class RequestPipeline {
 
   onEvent({ type: eventType, path: wirePath }: WatcherEvent, zxid: bigint): void {
     this.#metrics.onEvent()
+    const told = { zxid: zxid > 0n ? zxid : undefined }
+    const { chroot } = this.#options
     const { type, watchers } = this.#watches.take(eventType, wirePath)
-    const path = this.#options.chroot.strip(wirePath)
-    const event = { type, path, zxid: zxid > 0n ? zxid : undefined }
-    for (const watcher of watchers) callWatcher(watcher, event)
+    for (const watcher of watchers) callWatcher(watcher, { ...told, type, path: chroot.strip(wirePath) })
+    const above = this.#watches.takeChildWatchers(eventType, wirePath)
+    for (const watcher of above.watchers) {
+      callWatcher(watcher, { ...told, type: 'nodeChildrenChanged', path: chroot.strip(above.parent) })
+    }
   }
 
   /** The connection is gone: what cannot be sent twice ends with an unknown outcome, the rest waits. */
@@ -250,6 +266,28 @@ export class RequestPipeline {
   /** Takes no further requests; those made before go on. */
   refuseFurther(errorOf: ErrorOf): void {
     this.#ending = errorOf
+  }
+
+  /** Sets a watch that stays. It counts from this call on, so that no one-shot watch is set over it. */
+  async addPersistentWatch(
+    kind: PersistentKind,
+    path: string,
+    watcher: Watcher,
+    options: SubmitOptions,
+  ): Promise<void> {
+    this.#watches.add(kind, path, watcher)
+    try {
+      await this.submit(addWatchCall, { path, mode: AddWatchMode[kind] }, options)
+    } catch (error) {
+      // Whoever gave up waiting does not wait for this either.
+      void this.removePersistentWatch(kind, path, watcher)
+      throw error
+    }
+  }
+
+  /** See `WatchRegistry.hasOneShot`; `undefined` where the server knows better. */
+  hasOneShotWatch(path: string, which: 'data' | 'children' | 'any'): boolean | undefined {
+    return this.#watches.hasPersistent(path) ? this.#watches.hasOneShot(path, which) : undefined
   }
 
   /** Whether a watch of that kind is set at a path of the wire. */

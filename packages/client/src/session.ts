@@ -1,4 +1,4 @@
-import { deferred, messageOf, TypedEmitter, type Clock, type Endpoint } from '@conclave/core'
+import { deferred, messageOf, TypedEmitter, UsageError, type Clock, type Endpoint } from '@conclave/core'
 import { ProtocolError, type ConnectResponse } from '@conclave/protocol'
 import { Authentication } from './authentication.ts'
 import { closeSessionCall } from './calls.ts'
@@ -17,6 +17,8 @@ import { SessionMachine, type Activity, type SessionEffect, type SessionEvent } 
 
 interface SessionEvents {
   state: StateChange
+  /** Where the servers are was said wrongly: no further round would find them. */
+  unresolvable: UsageError
   /** A connection was made again; with the last transaction that was seen before the one before it broke. */
   resumed: bigint
 }
@@ -192,7 +194,10 @@ export class Session {
         const endpoints = first === undefined ? found : withFirst(first, found)
         this.#runner.step({ type: 'resolved', endpoints })
       },
-      (cause: Error) => this.#runner.step({ type: 'resolveFailed', cause }),
+      (cause: Error) => {
+        this.#runner.step({ type: 'resolveFailed', cause })
+        if (cause instanceof UsageError) this.events.emit('unresolvable', cause)
+      },
     )
   }
 

@@ -62,7 +62,10 @@ export class WatchRegistry {
     else set.add(watcher)
   }
 
-  /** Takes the watchers that an event of the wire is for, and what they are to be told; empty for an unknown event. */
+  /**
+   * Takes the watchers that an event of the wire is for, and what they are to be told; empty for an unknown event.
+   * See `takeChildWatchers` for those that an event has besides.
+   */
   take(eventType: number, path: string): { type: WatchedEvent['type']; watchers: readonly Watcher[] } {
     const type = EVENT_NAMES.get(eventType)
     if (type === undefined) return { type: 'sessionLost', watchers: [] }
@@ -74,6 +77,21 @@ export class WatchRegistry {
     for (const watcher of this.#byKind.persistent.get(path) ?? []) taken.add(watcher)
     if (type !== 'nodeChildrenChanged') this.#addRecursive(path, taken)
     return { type, watchers: [...taken] }
+  }
+
+  /**
+   * Takes the watchers of the list of children above a created or deleted znode, where a recursive watch on the parent
+   * stands in for them: the server sends no event of lists for it.
+   */
+  takeChildWatchers(eventType: number, path: string): { parent: string; watchers: readonly Watcher[] } {
+    const parent = path === '/' ? path : parentPath(path)
+    const isListChange = eventType === EventType.nodeCreated || eventType === EventType.nodeDeleted
+    if (!isListChange || path === '/' || !this.has('persistentRecursive', parent)) {
+      return { parent, watchers: [] }
+    }
+    const watchers = [...(this.#byKind.child.get(parent) ?? [])]
+    this.#byKind.child.delete(parent)
+    return { parent, watchers }
   }
 
   /** The recursive watches at a path and above it; they are not told of lists of children. */
@@ -89,6 +107,17 @@ export class WatchRegistry {
   /** Whether a watch of that kind is set at a path. */
   has(kind: WatchKind, path: string): boolean {
     return this.#byKind[kind].has(path)
+  }
+
+  /** Whether a watch that stays is set at exactly this path. */
+  hasPersistent(path: string): boolean {
+    return this.has('persistent', path) || this.has('persistentRecursive', path)
+  }
+
+  /** Whether there are one-shot watches at a path. */
+  hasOneShot(path: string, which: 'data' | 'children' | 'any'): boolean {
+    const onData = this.has('data', path) || this.has('exist', path)
+    return (which !== 'children' && onData) || (which !== 'data' && this.has('child', path))
   }
 
   /** Drops one watch that stays; `true` when it was the last of its kind at that path. */

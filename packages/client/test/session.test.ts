@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { UsageError } from '@conclave/core'
 import { OpCode } from '@conclave/protocol'
 import {
   AuthFailedError,
@@ -10,10 +11,22 @@ import {
   ZooKeeper,
   type WatchedEvent,
 } from '@conclave/client'
-import { answerChallenge } from '../src/sasl-digest-md5.ts'
+import { answerChallenge, type SaslCredentials } from '../src/sasl-digest-md5.ts'
 import { FakeEnsemble } from './support/fake-ensemble.ts'
 import { looseEnd, outcomeOf, recordStates, Simulation } from './support/simulation.ts'
 import { settle } from './support/virtual-clock.ts'
+
+const CHALLENGE = 'realm="zk-sasl-md5",nonce="n",qop="auth",charset=utf-8,algorithm=md5-sess'
+
+/** The server's side of SASL, for one user. */
+function knowing(credentials: SaslCredentials): (token: string) => string | undefined {
+  return token => {
+    if (token === '') return CHALLENGE
+    const cnonce = /cnonce="([^"]+)"/.exec(token)![1]!
+    const answer = answerChallenge(CHALLENGE, credentials, cnonce)
+    return token === answer.token ? answer.expectedProof : undefined
+  }
+}
 
 describe('connecting', () => {
   test('session - it is confirmed before connect resolves', async () => {
@@ -113,15 +126,9 @@ describe('connecting', () => {
   })
 
   test('SASL - nothing goes out before both sides have proven that they know the password', async () => {
-    const challenge = 'realm="zk-sasl-md5",nonce="n",qop="auth",charset=utf-8,algorithm=md5-sess'
     const credentials = { username: 'bob', password: 'secret' }
     const simulation = new Simulation()
-    simulation.ensemble.sasl = token => {
-      if (token === '') return challenge
-      const cnonce = /cnonce="([^"]+)"/.exec(token)![1]!
-      const answer = answerChallenge(challenge, credentials, cnonce)
-      return token === answer.token ? answer.expectedProof : undefined
-    }
+    simulation.ensemble.sasl = knowing(credentials)
     const zk = await simulation.connect({ sasl: credentials })
     await zk.exists('/a')
     simulation.network.last.cut()
@@ -134,8 +141,25 @@ describe('connecting', () => {
     const wrong = simulation.connecting({ sasl: { ...credentials, password: 'wrong' } })
     await expect(wrong).rejects.toBeInstanceOf(AuthFailedError)
     // A server that takes any answer does not know the password.
-    simulation.ensemble.sasl = token => (token === '' ? challenge : 'rspauth=0')
+    simulation.ensemble.sasl = token => (token === '' ? CHALLENGE : 'rspauth=0')
     await expect(simulation.connecting({ sasl: credentials })).rejects.toBeInstanceOf(AuthFailedError)
+  })
+
+  test('host provider - one that cannot be used ends connect at once, one that fails is asked again', async () => {
+    const simulation = new Simulation()
+    const unusable = { resolve: () => Promise.reject(new UsageError('no such way to find servers')) }
+    const { platform } = simulation
+    await expect(ZooKeeper.connect(unusable, { platform })).rejects.toThrow('no such way to find servers')
+    expect(simulation.clock.timers).toBe(0)
+    let asked = 0
+    const failing = {
+      resolve: () =>
+        asked++ === 0 ? Promise.reject(new Error('not now')) : Promise.resolve([{ host: 'zk1', port: 2181 }]),
+    }
+    const connecting = ZooKeeper.connect(failing, { platform })
+    await simulation.clock.advance(1_000)
+    await (await connecting).close()
+    expect(asked).toBe(2)
   })
 
   test('read-only server - it is passed over unless asked for', async () => {
@@ -575,6 +599,38 @@ describe('closing', () => {
     expect(simulation.ensemble.sessions.size).toBe(0)
     expect(await closeSession('zk1', session, { platform })).toBe(false)
     await expect(closeSession('nowhere', session, { platform })).rejects.toBeInstanceOf(ConnectionLossError)
+    expect(simulation.clock.timers).toBe(0)
+  })
+
+  test("somebody else's session - where a reset overtakes the answer that it is gone, it is asked again", async () => {
+    const simulation = new Simulation()
+    const zk = await simulation.connect()
+    const { session, platform } = zk
+    await zk.close()
+    const { accept } = simulation.ensemble
+    let dials = 0
+    simulation.network.serve('zk1', socket => {
+      if (dials++ > 0) return accept(socket)
+      return { onData: () => socket.close(), onClose: () => {} }
+    })
+    expect(await closeSession('zk1', session, { platform })).toBe(false)
+    expect(dials).toBe(2)
+    expect(simulation.clock.timers).toBe(0)
+  })
+
+  test("somebody else's session - where the server wants SASL, that comes before closing it", async () => {
+    const sasl = { username: 'bob', password: 'secret' }
+    const simulation = new Simulation()
+    simulation.ensemble.sasl = knowing(sasl)
+    const zk = await simulation.connect({ sasl })
+    const { session, platform } = zk
+    await zk.detach()
+    simulation.ensemble.received.length = 0
+    const wrong = closeSession('zk1', session, { platform, sasl: { ...sasl, password: 'wrong' } })
+    await expect(wrong).rejects.toBeInstanceOf(ConnectionLossError)
+    expect(simulation.ensemble.sessions.size).toBe(1)
+    expect(await closeSession('zk1', session, { platform, sasl })).toBe(true)
+    expect(simulation.ensemble.received.slice(2)).toEqual([OpCode.sasl, OpCode.sasl, OpCode.closeSession])
     expect(simulation.clock.timers).toBe(0)
   })
 })
