@@ -65,11 +65,13 @@ export async function openCore(
   const pipeline: RequestPipeline = new RequestPipeline(
     state,
     commit,
-    { clock: platform.clock, logger },
+    { clock: platform.clock, random: platform.random, logger },
     {
       ...settings,
       isWritable,
       superDigest: options.superDigest,
+      sasl: options.sasl,
+      requiredSchemes: options.requiredSchemes,
       stats,
       answerFourLetterWord: word => answerFourLetterWord(word, facts, options.fourLetterWords),
       onTransaction: () => snapshots.onTransaction(),

@@ -1,4 +1,6 @@
 import { UsageError, type Logger, type Platform, type TlsSource } from '@conclave/core'
+import type { SaslOptions } from './pipeline/authentication.ts'
+import { AUTHENTICATION_SCHEMES } from './state/access.ts'
 
 /** How the server is to run. Durations are in milliseconds. */
 export interface ServerOptions {
@@ -40,6 +42,13 @@ export interface ServerOptions {
   readonly containerCheckIntervalMs?: number
   /** The digest (`super:<base64>`) of the password that opens everything. Default none. */
   readonly superDigest?: string
+  /** Who can prove himself by SASL (DIGEST-MD5). Default nobody. */
+  readonly sasl?: SaslOptions
+  /**
+   * Schemes (`digest`, `sasl`, `x509`, `ip`) one of which a session must have proven before it can do anything; others are
+   * ended. Default none.
+   */
+  readonly requiredSchemes?: readonly string[]
   /** Ends by itself when no session was connected for so long. Default never. */
   readonly idleExitMs?: number
   readonly logger?: Logger
@@ -51,7 +60,15 @@ export interface ServerOptions {
 export type ServerSettings = Required<
   Omit<
     ServerOptions,
-    'platform' | 'logger' | 'superDigest' | 'idleExitMs' | 'dataLogDir' | 'fourLetterWords' | 'secure'
+    | 'platform'
+    | 'logger'
+    | 'superDigest'
+    | 'sasl'
+    | 'requiredSchemes'
+    | 'idleExitMs'
+    | 'dataLogDir'
+    | 'fourLetterWords'
+    | 'secure'
   >
 >
 
@@ -74,6 +91,8 @@ const NAMES: ReadonlySet<string> = new Set([
     'minSessionTimeoutMs',
     'maxSessionTimeoutMs',
     'superDigest',
+    'sasl',
+    'requiredSchemes',
     'dataLogDir',
     'fourLetterWords',
     'secure',
@@ -95,6 +114,9 @@ export function resolveOptions(options: ServerOptions): ServerSettings {
   }
   if (!Number.isInteger(settings.port) || settings.port < 0 || settings.port > 65535) {
     throw new UsageError(`port must be from 0 to 65535, not ${settings.port}`)
+  }
+  for (const scheme of settings.requiredSchemes ?? []) {
+    if (!AUTHENTICATION_SCHEMES.has(scheme)) throw new UsageError(`nobody can authenticate by ${scheme}`)
   }
   if (settings.dataDir === '') throw new UsageError('dataDir must name a folder')
   const resolved = {

@@ -1,10 +1,9 @@
-import type { Clock, Logger } from '@conclave/core'
+import type { Clock, Logger, Random } from '@conclave/core'
 import {
   ErrorCode,
   JuteWriter,
   OpCode,
   ProtocolError,
-  SaslToken,
   type ConnectRequest,
   type JuteReader,
   type Txn,
@@ -17,20 +16,18 @@ import type { ReadOperation, ReadScope } from '../ops/read-operation.ts'
 import type { WriteOperation, WriteScope } from '../ops/write-operation.ts'
 import type { ServerState } from '../state/server-state.ts'
 import { unusedZnodes } from '../state/unused-znodes.ts'
-import { authenticate } from './authentication.ts'
+import { Authentication, type AuthenticationOptions } from './authentication.ts'
 import type { GroupCommit } from './group-commit.ts'
 import { ReplyStage } from './reply-stage.ts'
 import { SessionStage, type SessionLimits } from './session-stage.ts'
 import { TransactionStage } from './transaction-stage.ts'
 
-export interface PipelineOptions extends SessionLimits {
+export interface PipelineOptions extends SessionLimits, AuthenticationOptions {
   readonly maxFrameBytes: number
   /** Connections from one address; 0: no limit. */
   readonly maxClientCnxns: number
   /** Whether hard limits of quotas refuse writes. */
   readonly enforceQuota: boolean
-  /** The digest (`super:...`) of whoever may do everything; none by default. */
-  readonly superDigest: string | undefined
   /** Whether transactions are accepted from the beginning. */
   readonly isWritable: boolean
   readonly stats: TrafficStats
@@ -47,6 +44,7 @@ export interface PipelineOptions extends SessionLimits {
  */
 export class RequestPipeline implements ConnectionOwner {
   readonly maxFrameBytes: number
+  readonly authentication: Authentication
   readonly #state: ServerState
   readonly #clock: Clock
   readonly #logger: Logger
@@ -66,10 +64,11 @@ export class RequestPipeline implements ConnectionOwner {
   constructor(
     state: ServerState,
     commit: GroupCommit,
-    ports: { readonly clock: Clock; readonly logger: Logger },
+    ports: { readonly clock: Clock; readonly logger: Logger; readonly random: Random },
     options: PipelineOptions,
   ) {
     this.maxFrameBytes = options.maxFrameBytes
+    this.authentication = new Authentication(options, ports)
     this.#state = state
     this.#clock = ports.clock
     this.#logger = ports.logger
@@ -210,6 +209,7 @@ export class RequestPipeline implements ConnectionOwner {
   }
 
   #dispatch(client: ClientConnection, xid: number, opCode: number, reader: JuteReader): void {
+    if (!this.authentication.permits(client, opCode)) return this.authentication.refuse(client, xid)
     const read = READ_OPERATIONS.get(opCode)
     if (read !== undefined) return this.#read(client, xid, read, reader)
     const write = WRITE_OPERATIONS.get(opCode)
@@ -227,9 +227,9 @@ export class RequestPipeline implements ConnectionOwner {
       case OpCode.closeSession:
         return this.#closeSession(client, xid)
       case OpCode.auth:
-        return authenticate(client, xid, reader, this.#options.superDigest)
+        return this.authentication.authenticate(client, xid, reader)
       case OpCode.sasl:
-        return this.#sasl(client, xid)
+        return this.authentication.sasl(client, xid, reader)
       default:
         return this.#answer(client, xid, ErrorCode.unimplemented)
     }
@@ -293,13 +293,6 @@ export class RequestPipeline implements ConnectionOwner {
     this.#answer(client, xid, ErrorCode.ok)
     this.#sessions.forget(client)
     client.endAfterFlush()
-  }
-
-  /** Nothing is configured to prove: an answer without a token, as from Apache's server. */
-  #sasl(client: ClientConnection, xid: number): void {
-    const start = client.beginFrame(xid, 0)
-    SaslToken.write(client.outbox.writer, { token: null })
-    client.endFrame(start)
   }
 }
 

@@ -21,9 +21,12 @@ const exact = (id: string, expression: string): boolean => id === expression
 const SCHEMES: ReadonlyMap<string, AuthScheme> = new Map<string, AuthScheme>([
   ['digest', { isValid: id => /^[^:]*:[^:]+:*$/.test(id), matches: exact }],
   ['ip', { isValid: id => parseNetwork(id) !== undefined, matches: isInNetwork }],
-  ['sasl', { isValid: id => id.length > 0, matches: exact }],
+  ['sasl', { isValid: isPrincipal, matches: (id, expression) => id === 'super' || id === expression }],
   ['x509', { isValid: id => id.length > 0, matches: exact }],
 ])
+
+/** The ways to prove an identity. */
+export const AUTHENTICATION_SCHEMES: ReadonlySet<string> = new Set(SCHEMES.keys())
 
 /** Schemes whose identities prove who somebody is, not merely from where. */
 const AUTHENTICATING: ReadonlySet<string> = new Set(['digest', 'sasl', 'x509'])
@@ -78,6 +81,11 @@ function withoutRepetitions(acl: readonly Acl[]): Acl[] {
 export function passwordDigest(userAndPassword: string): string {
   const user = userAndPassword.split(':', 1)[0]!
   return `${user}:${createHash('sha1').update(userAndPassword).digest('base64')}`
+}
+
+/** `name`, `name@REALM` or `name/host@REALM`, as Kerberos has them. */
+function isPrincipal(id: string): boolean {
+  return /^(?:[^@]+|[^/@]*(?:\/[^/@]*)?@[^/@]*)$/.test(id)
 }
 
 function parseNetwork(

@@ -17,6 +17,8 @@ export interface ApacheZooKeeperOptions {
   readonly tickTimeMs?: number
   /** More lines for its `zoo.cfg`. */
   readonly settings?: Readonly<Record<string, string | number>>
+  /** Of Java, for what no `zoo.cfg` can say. */
+  readonly systemProperties?: Readonly<Record<string, string>>
   /** How long it may take until it serves, in milliseconds. Default 60,000: Java on a busy machine. */
   readonly startTimeoutMs?: number
 }
@@ -139,6 +141,7 @@ export class ApacheZooKeeper implements AsyncDisposable {
       this.#installation.java,
       [
         ...JAVA_OPTIONS,
+        ...Object.entries(this.#options.systemProperties ?? {}).map(([name, value]) => `-D${name}=${value}`),
         '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn',
         '-cp',
         this.#installation.classPath,
