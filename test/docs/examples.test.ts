@@ -8,6 +8,7 @@ const DOCUMENTS = [
   'packages/recipes/README.md',
   'packages/discovery/README.md',
   'docs/errors.md',
+  'docs/guides/sessions-and-watches.md',
 ]
 
 describe('docs - the examples do what they say', () => {
