@@ -1,0 +1,27 @@
+import type { Endpoint } from '@conclave/core'
+import { ApacheZooKeeper, EmbeddedServerProcess } from '@conclave/testing'
+
+/**
+ * In place of what `ApacheZooKeeper` starts tests with: every compiler, the collector that Java chooses by itself on a
+ * server, and the heap of `zkServer.sh`.
+ */
+const JAVA_OPTIONS = ['-XX:TieredStopAtLevel=4', '-XX:-UseSerialGC', '-XX:+UseG1GC', '-Xmx1000m']
+
+/** A server in a process of its own, on a folder that stays. */
+export interface RunningServer {
+  readonly endpoint: Endpoint
+  readonly pid: number
+  stop(): Promise<void>
+  restart(): Promise<void>
+  close(): Promise<void>
+}
+
+export interface Contender {
+  readonly name: string
+  start(dataDir: string): Promise<RunningServer>
+}
+
+export const CONTENDERS: readonly Contender[] = [
+  { name: 'embedded', start: dataDir => EmbeddedServerProcess.start({ dataDir }) },
+  { name: 'apache', start: dataDir => ApacheZooKeeper.start({ dataDir, javaOptions: JAVA_OPTIONS }) },
+]

@@ -1,0 +1,246 @@
+import { deferred, type Endpoint } from '@conclave/core'
+import { createFrame, existsFrame, getDataFrame, setDataFrame } from './frames.js'
+import { Latencies } from './latencies.js'
+import { cpuSeconds } from './process-figures.js'
+import { WireSession } from './wire-session.js'
+
+/** Whom a load is for. */
+export interface Target {
+  readonly endpoint: Endpoint
+  /** Of the server's process. */
+  readonly pid: number
+}
+
+export type OperationName = 'getData' | 'exists' | 'setData' | 'create'
+
+/** Each session keeps `window` requests in flight. Ends after `forMs`, or after `limit` requests. */
+export interface RequestLoad extends Target {
+  readonly kind: 'requests'
+  readonly operation: OperationName
+  readonly sessions: number
+  readonly window: number
+  readonly bytes: number
+  readonly warmUpMs: number
+  readonly forMs: number
+  readonly limit?: number
+}
+
+/** One znode with many watchers is changed, again and again. */
+export interface FanOutLoad extends Target {
+  readonly kind: 'fanOut'
+  readonly watchers: number
+  readonly rounds: number
+}
+
+/** Sessions are made, some at a time. */
+export interface SessionLoad extends Target {
+  readonly kind: 'sessions'
+  readonly count: number
+  readonly concurrency: number
+}
+
+export type Load = RequestLoad | FanOutLoad | SessionLoad
+
+export interface LoadFigures {
+  /** Requests, changes or sessions. */
+  readonly count: number
+  readonly perSecond: number
+  /** Of the server, for each of them. */
+  readonly cpuMicroseconds: number
+  readonly p50Ms: number
+  readonly p99Ms: number
+}
+
+/** Where the generator works. */
+export const ROOT = '/bench'
+const KEYS = 128
+/** Znodes are created below so many parents. */
+const PARENTS = 1_000
+
+export function runLoad(load: Load): Promise<LoadFigures> {
+  switch (load.kind) {
+    case 'requests':
+      return runRequests(load)
+    case 'fanOut':
+      return runFanOut(load)
+    case 'sessions':
+      return runSessions(load)
+  }
+}
+
+function digits(number: number, length: number): string {
+  return String(number).padStart(length, '0')
+}
+
+export function keyPath(number: number): string {
+  return `${ROOT}/key-${digits(number % KEYS, 3)}`
+}
+
+/** Measures what happens between its making and `figures`. */
+class Meter {
+  readonly latencies = new Latencies()
+  readonly #pid: number
+  readonly #startMs = performance.now()
+  readonly #startCpu: number
+
+  constructor(pid: number) {
+    this.#pid = pid
+    this.#startCpu = cpuSeconds(pid)
+  }
+
+  figures(): LoadFigures {
+    const { count } = this.latencies
+    const seconds = (performance.now() - this.#startMs) / 1000
+    return {
+      count,
+      perSecond: count / seconds,
+      cpuMicroseconds: ((cpuSeconds(this.#pid) - this.#startCpu) / count) * 1e6,
+      p50Ms: this.latencies.quantile(0.5),
+      p99Ms: this.latencies.quantile(0.99),
+    }
+  }
+}
+
+/** The znodes that requests are about. */
+async function prepare(
+  session: WireSession,
+  operation: OperationName,
+  data: Buffer,
+  below: string,
+): Promise<void> {
+  const frames = [createFrame(ROOT, Buffer.alloc(0))]
+  if (operation === 'create') {
+    frames.push(createFrame(below, Buffer.alloc(0)))
+    for (let i = 0; i < PARENTS; i++) frames.push(createFrame(`${below}/p-${digits(i, 3)}`, Buffer.alloc(0)))
+  } else {
+    for (let i = 0; i < KEYS; i++) frames.push(createFrame(keyPath(i), data), setDataFrame(keyPath(i), data))
+  }
+  await session.ask(frames)
+}
+
+async function runRequests(load: RequestLoad): Promise<LoadFigures> {
+  const { endpoint, operation, window, warmUpMs, forMs, limit = Infinity } = load
+  const data = Buffer.alloc(load.bytes, 'x')
+  const below = `${ROOT}/made-${digits(Date.now() % 1e9, 9)}`
+  const sessions: WireSession[] = []
+  for (let i = 0; i < load.sessions; i++) sessions.push(await WireSession.open(endpoint))
+  await prepare(sessions[0]!, operation, data, below)
+
+  let created = 0
+  let sent = 0
+  let answered = 0
+  let meter = new Meter(load.pid)
+  let meterFrom = 0
+  const frameOf = (key: number): Buffer => {
+    if (operation === 'getData') return getDataFrame(keyPath(key))
+    if (operation === 'exists') return existsFrame(keyPath(key))
+    if (operation === 'setData') return setDataFrame(keyPath(key), data)
+    return createFrame(`${below}/p-000/z-0000000`, data)
+  }
+
+  const { promise, resolve } = deferred<LoadFigures>()
+  let isOver = false
+  const finish = (): void => {
+    if (isOver) return
+    isOver = true
+    resolve(meter.figures())
+  }
+  for (const [number, session] of sessions.entries()) {
+    // A ring: all frames are of one length, and the answers come in the order of the requests.
+    const ring = Buffer.concat(Array.from({ length: window }, (_, i) => frameOf(number * window + i)))
+    const frameBytes = ring.length / window
+    const sentAtMs = new Float64Array(window)
+    const parentOffset = ring.indexOf('/p-') + 3
+    const nameOffset = ring.indexOf('/z-') + 3
+    let head = 0
+    const sendNext = (count: number, nowMs: number): void => {
+      const from = head
+      for (let i = 0; i < count; i++) {
+        if (operation === 'create') {
+          ring.write(digits(created % PARENTS, 3), head * frameBytes + parentOffset, 'latin1')
+          ring.write(digits(created++, 7), head * frameBytes + nameOffset, 'latin1')
+        }
+        sentAtMs[head] = nowMs
+        head = head + 1 === window ? 0 : head + 1
+      }
+      sent += count
+      if (from + count <= window) session.send(ring.subarray(from * frameBytes, (from + count) * frameBytes))
+      else {
+        session.send(ring.subarray(from * frameBytes))
+        session.send(ring.subarray(0, (from + count - window) * frameBytes))
+      }
+    }
+    let tail = 0
+    session.onFrames = count => {
+      const nowMs = performance.now()
+      for (let i = 0; i < count; i++) {
+        meter.latencies.add(nowMs - sentAtMs[tail]!)
+        tail = tail + 1 === window ? 0 : tail + 1
+      }
+      answered += count
+      if (answered >= limit || nowMs >= meterFrom + forMs) return finish()
+      if (!isOver) sendNext(Math.min(count, limit - sent), nowMs)
+    }
+    meterFrom = performance.now() + warmUpMs
+    sendNext(Math.min(window, limit - sent), performance.now())
+  }
+  if (warmUpMs > 0) setTimeout(() => (meter = new Meter(load.pid)), warmUpMs)
+  const figures = await promise
+  for (const session of sessions) session.close()
+  return figures
+}
+
+async function runFanOut({ endpoint, pid, watchers: size, rounds }: FanOutLoad): Promise<LoadFigures> {
+  const changer = await WireSession.open(endpoint)
+  await prepare(changer, 'setData', Buffer.alloc(16), ROOT)
+  const watchers = await openMany(endpoint, size, 50)
+  const arm = getDataFrame(keyPath(0), true)
+  const change = setDataFrame(keyPath(0), Buffer.alloc(16))
+  const frames = (send: () => void): Promise<void> =>
+    new Promise(resolve => {
+      let missing = size
+      for (const watcher of watchers) {
+        watcher.onFrames = count => {
+          missing -= count
+          if (missing === 0) resolve()
+        }
+      }
+      send()
+    })
+  let meter = new Meter(pid)
+  for (let round = -3; round < rounds; round++) {
+    if (round === 0) meter = new Meter(pid)
+    await frames(() => watchers.forEach(watcher => watcher.send(arm)))
+    const startMs = performance.now()
+    await frames(() => changer.send(change))
+    meter.latencies.add(performance.now() - startMs)
+  }
+  return meter.figures()
+}
+
+async function runSessions({ endpoint, pid, count, concurrency }: SessionLoad): Promise<LoadFigures> {
+  // The first ones warm the generator up as well.
+  await openMany(endpoint, Math.ceil(count / 5), concurrency)
+  const meter = new Meter(pid)
+  await openMany(endpoint, count, concurrency, ms => meter.latencies.add(ms))
+  return meter.figures()
+}
+
+async function openMany(
+  endpoint: Endpoint,
+  count: number,
+  concurrency: number,
+  onOpen: (ms: number) => void = () => {},
+): Promise<WireSession[]> {
+  const sessions: WireSession[] = []
+  let begun = 0
+  const openSome = async (): Promise<void> => {
+    while (begun++ < count) {
+      const startMs = performance.now()
+      sessions.push(await WireSession.open(endpoint))
+      onOpen(performance.now() - startMs)
+    }
+  }
+  await Promise.all(Array.from({ length: concurrency }, openSome))
+  return sessions
+}

@@ -1,0 +1,206 @@
+// The embedded server and Apache ZooKeeper side by side: one after the other, on one disk, under the same load.
+//
+//     npm run bench:server -- [--parts requests,fan-out,sessions,start,million] [--servers embedded,apache]
+//       [--seconds 3] [--runs 5] [--watchers 1000] [--sessions 5000] [--znodes 1000000] [--folder DIR]
+
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { cp, mkdtemp, rm } from 'node:fs/promises'
+import { loadavg, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { text } from 'node:stream/consumers'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { parseArgs } from 'node:util'
+import { CONTENDERS, type Contender, type RunningServer } from './contenders.js'
+import type { Load, LoadFigures, OperationName } from './loads.js'
+import { residentBytes } from './process-figures.js'
+import { snapshotWaits } from './snapshot-waits.js'
+import { Table } from './table.js'
+
+const { values: args } = parseArgs({
+  options: {
+    parts: { type: 'string', default: 'requests,fan-out,sessions,start,million' },
+    servers: { type: 'string', default: CONTENDERS.map(({ name }) => name).join() },
+    /** How long each operation is measured; the servers are warmed up for two thirds of it before. */
+    seconds: { type: 'string', default: '3' },
+    /** Starts on an empty folder, and on a million znodes half as many. */
+    runs: { type: 'string', default: '5' },
+    watchers: { type: 'string', default: '1000' },
+    sessions: { type: 'string', default: '5000' },
+    znodes: { type: 'string', default: '1000000' },
+    folder: { type: 'string', default: tmpdir() },
+  },
+})
+const runs = Number(args.runs)
+const znodes = Number(args.znodes)
+
+/** A request load: sessions, and requests in flight on each. */
+const REQUESTS: readonly (readonly [OperationName, number, number])[] = [
+  ['getData', 8, 64],
+  ['exists', 8, 64],
+  ['setData', 8, 64],
+  ['create', 8, 64],
+  ['getData', 1, 64],
+  ['getData', 1, 1],
+  ['setData', 1, 1],
+]
+const VALUE_BYTES = 1024
+const SMALL_BYTES = 100
+
+async function run(load: Load): Promise<LoadFigures> {
+  const program = fileURLToPath(new URL('./load-process.js', import.meta.url))
+  const child = spawn(process.execPath, [program, JSON.stringify(load)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const [output, [code]] = await Promise.all([text(child.stdout), once(child, 'exit')])
+  if (code !== 0) throw new Error(`the load generator ended with ${code}`)
+  return JSON.parse(output) as LoadFigures
+}
+
+function requests(
+  { endpoint, pid }: RunningServer,
+  operation: OperationName,
+  sessions: number,
+  window: number,
+): Load {
+  const forMs = Number(args.seconds) * 1000
+  const warmUpMs = (forMs * 2) / 3
+  return {
+    kind: 'requests',
+    endpoint,
+    pid,
+    operation,
+    sessions,
+    window,
+    bytes: VALUE_BYTES,
+    warmUpMs,
+    forMs,
+  }
+}
+
+async function measureRequests(name: string, server: RunningServer, table: Table): Promise<void> {
+  for (const [operation, sessions, window] of REQUESTS) {
+    const figures = await run(requests(server, operation, sessions, window))
+    const what = `${operation} ${sessions} x ${window}`
+    table.set(`${what}: requests/s`, name, figures.perSecond, 'more')
+    table.set(`${what}: p50 ms`, name, figures.p50Ms)
+    table.set(`${what}: p99 ms`, name, figures.p99Ms)
+    table.set(`${what}: server CPU us`, name, figures.cpuMicroseconds)
+  }
+}
+
+async function measureFanOut(name: string, { endpoint, pid }: RunningServer, table: Table): Promise<void> {
+  const watchers = Number(args.watchers)
+  const figures = await run({ kind: 'fanOut', endpoint, pid, watchers, rounds: 40 })
+  table.set(`fan-out to ${watchers}: p50 ms`, name, figures.p50Ms)
+  table.set(`fan-out to ${watchers}: p99 ms`, name, figures.p99Ms)
+  table.set(`fan-out to ${watchers}, arming included: server CPU ms`, name, figures.cpuMicroseconds / 1000)
+}
+
+async function measureSessions(name: string, { endpoint, pid }: RunningServer, table: Table): Promise<void> {
+  const figures = await run({
+    kind: 'sessions',
+    endpoint,
+    pid,
+    count: Number(args.sessions),
+    concurrency: 64,
+  })
+  table.set('sessions created/s', name, figures.perSecond, 'more')
+  table.set('session created: p99 ms', name, figures.p99Ms)
+  table.set('session created: server CPU us', name, figures.cpuMicroseconds)
+}
+
+/** The median time from the start of the process until it serves. */
+async function startMs(server: RunningServer, count: number): Promise<number> {
+  const times: number[] = []
+  for (let i = 0; i < count; i++) {
+    await server.stop()
+    const startedMs = performance.now()
+    await server.restart()
+    times.push(performance.now() - startedMs)
+  }
+  return times.sort((a, b) => a - b)[count >> 1]!
+}
+
+async function measureStart(name: string, server: RunningServer, table: Table): Promise<void> {
+  table.set('start on an empty folder: ms', name, await startMs(server, runs))
+}
+
+/** A folder with many znodes, written by the embedded server: both read the same. */
+async function fill(folder: string): Promise<string> {
+  const dataDir = join(folder, 'filled')
+  const server = await CONTENDERS[0]!.start(dataDir)
+  const { endpoint, pid } = server
+  const load = { endpoint, pid, operation: 'create', sessions: 4, window: 64, bytes: SMALL_BYTES } as const
+  await run({ kind: 'requests', ...load, warmUpMs: 0, forMs: Infinity, limit: znodes })
+  await server.stop()
+  return dataDir
+}
+
+async function measureMillion(
+  contender: Contender,
+  filled: string,
+  folder: string,
+  table: Table,
+): Promise<void> {
+  const { name } = contender
+  const dataDir = join(folder, `${name}-million`)
+  await cp(filled, dataDir, { recursive: true })
+  const server = await contender.start(dataDir)
+  try {
+    table.set(`start on ${znodes} znodes: ms`, name, await startMs(server, Math.ceil(runs / 2)))
+    const { endpoint, pid } = server
+    const read = { kind: 'requests', endpoint, pid, operation: 'exists', sessions: 1, window: 64 } as const
+    await run({ ...read, bytes: SMALL_BYTES, warmUpMs: 0, forMs: 2_000 })
+    await sleep(1_000)
+    table.set(`${znodes} znodes: resident MB`, name, residentBytes(pid) / 2 ** 20)
+    // As many changes as either needs before it takes the next snapshot, and some that run beside it.
+    const changes = Math.max(100_000, znodes / 4) * 1.5
+    const writes = { ...read, operation: 'setData', bytes: SMALL_BYTES, warmUpMs: 0 } as const
+    const [{ before, during }] = await Promise.all([
+      snapshotWaits(server, dataDir, 120_000),
+      run({ ...writes, forMs: Infinity, limit: changes }),
+    ])
+    table.set('writes before a snapshot: p99 wait ms', name, before.p99Ms)
+    table.set('writes before a snapshot: longest wait ms', name, before.longestMs)
+    table.set(`snapshot of ${znodes} znodes: p99 wait ms`, name, during.p99Ms)
+    table.set(`snapshot of ${znodes} znodes: longest wait ms`, name, during.longestMs)
+  } finally {
+    await server.close()
+    await rm(dataDir, { recursive: true })
+  }
+}
+
+const parts = new Set(args.parts.split(','))
+const contenders = CONTENDERS.filter(({ name }) => args.servers.split(',').includes(name))
+const PARTS = {
+  requests: measureRequests,
+  'fan-out': measureFanOut,
+  sessions: measureSessions,
+  start: measureStart,
+}
+
+process.stdout.write(`load average at the beginning: ${loadavg()[0]!.toFixed(1)}\n`)
+const table = new Table(contenders.map(({ name }) => name))
+const folder = await mkdtemp(join(args.folder, 'conclave-bench-'))
+try {
+  for (const [part, measure] of Object.entries(PARTS)) {
+    if (!parts.has(part)) continue
+    for (const contender of contenders) {
+      const dataDir = join(folder, `${contender.name}-${part}`)
+      const server = await contender.start(dataDir)
+      await measure(contender.name, server, table).finally(() => server.close())
+      await rm(dataDir, { recursive: true })
+    }
+    table.flush()
+  }
+  if (parts.has('million')) {
+    const filled = await fill(folder)
+    for (const contender of contenders) await measureMillion(contender, filled, folder, table)
+    table.flush()
+  }
+} finally {
+  await rm(folder, { recursive: true })
+}
+process.stdout.write(`load average at the end: ${loadavg()[0]!.toFixed(1)}\n`)
