@@ -96,6 +96,21 @@ describe('tls network', () => {
     expect(await ask(source, endpoint)).toBe('nobody')
   })
 
+  it.each([nodeNetwork, tlsNetwork(trusting)])(
+    'a port that cannot be one - is told as any connection that fails',
+    async network => {
+      const closed = deferred<Error | undefined>()
+      const connection = network.connect({ host: '127.0.0.1', port: 70_000 })
+      connection.start({ onData: () => {}, onClose: error => closed.resolve(error) })
+      expect(await closed.promise).toMatchObject({ code: 'ERR_SOCKET_BAD_PORT' })
+    },
+  )
+
+  it('a certificate that is none - fails the connection that would show it, not the program', async () => {
+    const endpoint = await listen({ ...server })
+    await expect(ask({ ...trusting, cert: 'none' }, endpoint)).rejects.toThrow()
+  })
+
   it('a plain client at a TLS port - is cut off, and costs nobody else anything', async () => {
     const endpoint = await listen({ ...server })
     const closed = deferred<void>()

@@ -1,6 +1,7 @@
 import { lookup, resolveSrv } from 'node:dns/promises'
 import { createServer, connect as connectSocket, isIP } from 'node:net'
 import type { Network } from '../network.ts'
+import { orFailed } from './failed-connection.ts'
 import { startListening } from './node-listener.ts'
 import { SocketConnection } from './socket-connection.ts'
 
@@ -8,7 +9,10 @@ import { SocketConnection } from './socket-connection.ts'
 export const nodeNetwork: Network = {
   connect(endpoint) {
     const { host, port } = endpoint
-    return new SocketConnection(connectSocket({ host, port, noDelay: true }), endpoint)
+    return orFailed(
+      endpoint,
+      () => new SocketConnection(connectSocket({ host, port, noDelay: true }), endpoint),
+    )
   },
 
   listen(endpoint, onConnection) {

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net'
 import { connect as connectTls, createServer } from 'node:tls'
 import type { Network } from '../network.ts'
+import { orFailed } from './failed-connection.ts'
 import { startListening } from './node-listener.ts'
 import { nodeNetwork } from './node-network.ts'
 import { SocketConnection } from './socket-connection.ts'
@@ -31,19 +32,21 @@ export function tlsNetwork(source: TlsSource): Network {
   const options = typeof source === 'function' ? source : (): TlsOptions => source
   return {
     connect(endpoint) {
-      const { host, port, name = host } = endpoint
-      const { verifyHostname = true, ...rest } = options()
-      const socket = connectTls({
-        ...secureContextOf(rest),
-        host,
-        port,
-        minVersion: MIN_VERSION,
-        // An address cannot be a server name (RFC 6066, section 3); the certificate is checked for it all the same.
-        ...(isIP(name) === 0 ? { servername: name } : {}),
-        ...(verifyHostname ? {} : { checkServerIdentity: () => undefined }),
+      return orFailed(endpoint, () => {
+        const { host, port, name = host } = endpoint
+        const { verifyHostname = true, ...rest } = options()
+        const socket = connectTls({
+          ...secureContextOf(rest),
+          host,
+          port,
+          minVersion: MIN_VERSION,
+          // An address cannot be a server name (RFC 6066, section 3); the certificate is checked for it all the same.
+          ...(isIP(name) === 0 ? { servername: name } : {}),
+          ...(verifyHostname ? {} : { checkServerIdentity: () => undefined }),
+        })
+        socket.setNoDelay(true)
+        return new SocketConnection(socket, endpoint, 'secureConnect')
       })
-      socket.setNoDelay(true)
-      return new SocketConnection(socket, endpoint, 'secureConnect')
     },
 
     listen(endpoint, onConnection) {
