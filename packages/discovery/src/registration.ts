@@ -99,9 +99,12 @@ export class Registration<Payload = unknown> {
         this.#stale = true
         // Gone between two steps, or there again: look anew. The next session, too, begins by looking.
         if (error instanceof NoNodeError || error instanceof NodeExistsError) continue
+        // Its credentials were refused, say: nothing can be done any more.
+        const isOver = this.#zk.state === 'closed'
         const passing =
           error instanceof SessionExpiredError || (error instanceof ZooKeeperError && error.retryable)
-        if (!passing && !persistent) throw error
+        if ((isOver || !passing) && !persistent) throw error
+        if (isOver) return
         await sleep(this.#zk.platform.clock, this.#backoff.nextDelayMs())
       }
     }

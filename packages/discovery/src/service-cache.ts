@@ -73,10 +73,10 @@ export class ServiceCache {
   }
 
   readonly #onInstanceChange: Watcher = ({ type, path }) => {
-    // A deletion shows in the list as well, and one watch for it is enough.
-    if (type === 'nodeDeleted') return
+    // Who is in the list after this is another one of that id.
     this.#staleIds.add(baseName(path))
-    void this.#refresh()
+    // A deletion shows in the list as well, whose watch tells of it next: without the list there is nothing to read.
+    if (type !== 'nodeDeleted') void this.#refresh()
   }
 
   #refresh(): Promise<void> {
@@ -91,7 +91,7 @@ export class ServiceCache {
         await this.#readInstances()
         this.#backoff.reset()
       } catch (error) {
-        if (error instanceof ClientClosedError) return
+        if (error instanceof ClientClosedError || this.#zk.state === 'closed') return
         // What could not be read is read again with everything else: nothing known is better than half.
         this.#listIsStale = true
         for (const id of this.#instances.keys()) this.#staleIds.add(id)

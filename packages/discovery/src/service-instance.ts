@@ -55,14 +55,19 @@ export function decodeInstance(data: Uint8Array | null): ServiceInstance | undef
     return undefined
   }
   if (typeof record?.name !== 'string' || typeof record.id !== 'string') return undefined
-  if (typeof record.address !== 'string') return undefined
+  if (typeof record.address !== 'string' || !isPort(record.port ?? null)) return undefined
   return {
     serviceName: record.name,
     id: record.id,
     address: record.address,
-    port: typeof record.port === 'number' ? record.port : null,
+    port: record.port ?? null,
     payload: record.payload ?? null,
     registeredAtMs: typeof record.registrationTimeUTC === 'number' ? record.registrationTimeUTC : 0,
     status: record.enabled === false ? 'outOfService' : 'up',
   }
+}
+
+/** Nothing can be connected to at another. */
+function isPort(port: unknown): boolean {
+  return port === null || (Number.isInteger(port) && Number(port) >= 0 && Number(port) <= 65_535)
 }

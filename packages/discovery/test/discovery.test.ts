@@ -106,6 +106,17 @@ describe('registry', () => {
     await eventually(async () => (await zk.exists('/services/web/a')) !== null)
   })
 
+  test('refused credentials - they end the client, and what it was still to do with them', async () => {
+    const client = await connect()
+    const registration = await registryOf(client).register(web('a', 1))
+    await expect(client.addAuth('nobody knows', '')).rejects.toThrow()
+    expect(client.state).toBe('closed')
+    await registration.update(2)
+    await registration.unregister()
+    await registryOf(client).instances('web').start()
+    await expect(registryOf(client).register(web('b'))).rejects.toMatchObject({ code: 'AUTH_FAILED' })
+  })
+
   test('names - one that cannot be a znode is refused', async () => {
     await expect(registryOf(zk).register(web('a/b'))).rejects.toMatchObject({ code: 'USAGE' })
     expect(() => registryOf(zk).instances('')).toThrow('cannot be the name of a service')
@@ -131,6 +142,26 @@ describe('cache', () => {
     await cache.close()
     await registryOf(await connect()).register(web('b'))
     expect(events).toHaveLength(3)
+  })
+
+  test('replaced at once - one that comes back under its id is read anew', async () => {
+    const client = await connect()
+    await registryOf(client).register(web('a', 'old'))
+    const cache = registryOf(zk).instances('web')
+    const removed: string[] = []
+    cache.on('removed', ({ id }) => removed.push(id))
+    await cache.start()
+    await client.detach()
+    const path = '/services/web/a'
+    const { data } = await zk.getData(path)
+    const replacement = String(data).replace('old', 'new')
+    await zk.multi([
+      { op: 'delete', path },
+      { op: 'create', path, data: replacement, mode: 'ephemeral' },
+    ])
+    await eventually(() => cache.current[0]?.payload === 'new')
+    expect(removed).toEqual([])
+    await cache.close()
   })
 
   test('lost session - all is read again, and nobody seems to go who stayed', async () => {
@@ -207,8 +238,13 @@ describe('instance', () => {
     expect(JSON.parse(encodeInstance(instance))).toEqual(JSON.parse(curator))
   })
 
-  test.each(['', 'not json', '[]', 'null', '{"name":"web"}', '{"name":1,"id":"1","address":"a"}'])(
-    'form - %j describes none',
-    data => expect(decodeInstance(Buffer.from(data))).toBeUndefined(),
-  )
+  test.each([
+    '',
+    'not json',
+    '[]',
+    'null',
+    '{"name":"web"}',
+    '{"name":1,"id":"1","address":"a"}',
+    ...[70_000, -1, 1.5, '"80"'].map(port => `{"name":"web","id":"1","address":"a","port":${port}}`),
+  ])('form - %j describes none', data => expect(decodeInstance(Buffer.from(data))).toBeUndefined())
 })
