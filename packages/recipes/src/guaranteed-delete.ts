@@ -1,8 +1,8 @@
 import {
   ClientClosedError,
-  ConnectionLossError,
   NoNodeError,
   SessionExpiredError,
+  ZooKeeperError,
   type ZooKeeper,
 } from '@conclave/client'
 import { Backoff, sleep } from '@conclave/core'
@@ -23,7 +23,7 @@ export async function guaranteedDelete(zk: ZooKeeper, path: string): Promise<voi
         error instanceof SessionExpiredError ||
         error instanceof ClientClosedError
       if (gone) return
-      if (!(error instanceof ConnectionLossError)) throw error
+      if (!(error instanceof ZooKeeperError && error.retryable)) throw error
     }
     await sleep(zk.platform.clock, backoff.nextDelayMs())
   }
