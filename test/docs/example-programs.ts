@@ -72,8 +72,8 @@ export class ExamplePrograms {
   async #plant(example: Example): Promise<void> {
     const { chroots } = atServer(example.code, '')
     for (const chroot of ['', ...chroots]) {
-      await using zk = await ZooKeeper.connect(this.#connectString + this.#chrootOf(example) + chroot)
-      await zk.ensurePath('/')
+      const zk = await ZooKeeper.connect(this.#connectString + this.#chrootOf(example) + chroot)
+      await zk.ensurePath('/').finally(() => zk.close())
     }
   }
 
