@@ -13,7 +13,7 @@ export interface Target {
 
 export type OperationName = 'getData' | 'exists' | 'setData' | 'create'
 
-/** Each session keeps `window` requests in flight. Ends after `forMs`, or after `limit` requests. */
+/** Each session keeps `window` requests in flight. Ends after `forMs`, or after `limit` requests; it needs one of them. */
 export interface RequestLoad extends Target {
   readonly kind: 'requests'
   readonly operation: OperationName
@@ -21,7 +21,7 @@ export interface RequestLoad extends Target {
   readonly window: number
   readonly bytes: number
   readonly warmUpMs: number
-  readonly forMs: number
+  readonly forMs?: number
   readonly limit?: number
 }
 
@@ -119,7 +119,7 @@ async function prepare(
 }
 
 async function runRequests(load: RequestLoad): Promise<LoadFigures> {
-  const { endpoint, operation, window, warmUpMs, forMs, limit = Infinity } = load
+  const { endpoint, operation, window, warmUpMs, forMs = Infinity, limit = Infinity } = load
   const data = Buffer.alloc(load.bytes, 'x')
   const below = `${ROOT}/made-${digits(Date.now() % 1e9, 9)}`
   const sessions: WireSession[] = []

@@ -133,7 +133,7 @@ async function fill(folder: string): Promise<string> {
   const server = await CONTENDERS[0]!.start(dataDir)
   const { endpoint, pid } = server
   const load = { endpoint, pid, operation: 'create', sessions: 4, window: 64, bytes: SMALL_BYTES } as const
-  await run({ kind: 'requests', ...load, warmUpMs: 0, forMs: Infinity, limit: znodes })
+  await run({ kind: 'requests', ...load, warmUpMs: 0, limit: znodes })
   await server.stop()
   return dataDir
 }
@@ -160,7 +160,7 @@ async function measureMillion(
     const writes = { ...read, operation: 'setData', bytes: SMALL_BYTES, warmUpMs: 0 } as const
     const [{ before, during }] = await Promise.all([
       snapshotWaits(server, dataDir, 120_000),
-      run({ ...writes, forMs: Infinity, limit: changes }),
+      run({ ...writes, limit: changes }),
     ])
     table.set('writes before a snapshot: p99 wait ms', name, before.p99Ms)
     table.set('writes before a snapshot: longest wait ms', name, before.longestMs)
@@ -190,7 +190,11 @@ try {
     for (const contender of contenders) {
       const dataDir = join(folder, `${contender.name}-${part}`)
       const server = await contender.start(dataDir)
-      await measure(contender.name, server, table).finally(() => server.close())
+      try {
+        await measure(contender.name, server, table)
+      } finally {
+        await server.close()
+      }
       await rm(dataDir, { recursive: true })
     }
     table.flush()

@@ -21,6 +21,8 @@ export interface ApacheZooKeeperOptions {
   readonly systemProperties?: Readonly<Record<string, string>>
   /** How long it may take until it serves, in milliseconds. Default 60,000: Java on a busy machine. */
   readonly startTimeoutMs?: number
+  /** More options for Java, behind those that let it start fast. */
+  readonly javaOptions?: readonly string[]
 }
 
 /** Compiled code good enough for a server that lives for seconds, in a small heap: starts in half the time. */
@@ -141,6 +143,7 @@ export class ApacheZooKeeper implements AsyncDisposable {
       this.#installation.java,
       [
         ...JAVA_OPTIONS,
+        ...(this.#options.javaOptions ?? []),
         ...Object.entries(this.#options.systemProperties ?? {}).map(([name, value]) => `-D${name}=${value}`),
         '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn',
         '-cp',
