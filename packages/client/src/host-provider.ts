@@ -4,7 +4,10 @@ import { rebalance } from './rebalance.ts'
 
 /** Where the servers are. */
 export interface HostProvider {
-  /** The servers to try now, in this order; asked again for each round of connecting. */
+  /**
+   * The servers to try now, in this order; asked again for each round of connecting, and when it takes longer than the
+   * session timeout: `signal` ends the search before.
+   */
   resolve(signal: AbortSignal): Promise<readonly Endpoint[]>
 }
 

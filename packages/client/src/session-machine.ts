@@ -40,6 +40,7 @@ export type SessionEvent =
 
 /** What is to be done. */
 export type SessionEffect =
+  /** Find out where the servers are; an answer that was asked for before is waited for no more. */
   | { readonly type: 'resolve' }
   | { readonly type: 'dial'; readonly attempt: number; readonly endpoint: Endpoint }
   /** Ask for a session: the one of `credentials`, or a new one. */
@@ -74,9 +75,8 @@ export interface SessionMachineOptions {
 }
 
 type Phase =
-  | { readonly name: 'latent' | 'resolving' | 'closed' }
-  | { readonly name: 'waiting'; readonly untilMs: number }
-  | { readonly name: 'dialing' | 'greeting'; readonly untilMs: number }
+  | { readonly name: 'latent' | 'closed' }
+  | { readonly name: 'resolving' | 'waiting' | 'dialing' | 'greeting'; readonly untilMs: number }
   | { readonly name: 'established'; readonly readOnly: boolean; wakeAtMs: number }
 
 /** A timer that fires this much late was held up by a busy event loop; input may wait unread behind it. */
@@ -133,11 +133,8 @@ export class SessionMachine implements Machine<SessionEvent, SessionEffect> {
   get wakeAtMs(): number | undefined {
     const phase = this.#phase
     let atMs: number | undefined
-    if (phase.name === 'waiting' || phase.name === 'dialing' || phase.name === 'greeting') {
-      atMs = phase.untilMs
-    } else if (phase.name === 'established') {
-      atMs = phase.wakeAtMs
-    }
+    if (phase.name === 'established') atMs = phase.wakeAtMs
+    else if ('untilMs' in phase) atMs = phase.untilMs
     if (this.#closeByMs === undefined || phase.name === 'closed') return atMs
     return Math.min(atMs ?? Infinity, this.#closeByMs)
   }
@@ -156,7 +153,7 @@ export class SessionMachine implements Machine<SessionEvent, SessionEffect> {
       case 'start':
         assert(this.#phase.name === 'latent', 'a session starts once')
         this.#patienceEndsMs = nowMs + this.#options.sessionTimeoutMs
-        return this.#resolve()
+        return this.#resolve(nowMs)
       case 'resolved':
         if (this.#phase.name !== 'resolving') return
         this.#untried = [...event.endpoints]
@@ -175,7 +172,7 @@ export class SessionMachine implements Machine<SessionEvent, SessionEffect> {
         if (this.#phase.name !== 'established') return
         this.#hangUp()
         this.#onDisconnected('moving', undefined, event.activity, nowMs)
-        return this.#resolve()
+        return this.#resolve(nowMs)
       case 'authFailed':
         return this.#end('authFailed')
       case 'wake':
@@ -192,8 +189,8 @@ export class SessionMachine implements Machine<SessionEvent, SessionEffect> {
     }
   }
 
-  #resolve(): void {
-    this.#phase = { name: 'resolving' }
+  #resolve(nowMs: number): void {
+    this.#phase = { name: 'resolving', untilMs: nowMs + this.#options.sessionTimeoutMs }
     this.#effects.push({ type: 'resolve' })
   }
 
@@ -279,8 +276,12 @@ export class SessionMachine implements Machine<SessionEvent, SessionEffect> {
     const phase = this.#phase
     switch (phase.name) {
       case 'waiting':
-        if (nowMs >= phase.untilMs) this.#resolve()
+        if (nowMs >= phase.untilMs) this.#resolve(nowMs)
         return
+      case 'resolving':
+        if (nowMs < phase.untilMs) return
+        this.#lastFailure = new Error(`no server was found within ${this.#options.sessionTimeoutMs} ms`)
+        return this.#endRound(nowMs)
       case 'dialing':
       case 'greeting':
         if (nowMs < phase.untilMs) return
@@ -290,7 +291,6 @@ export class SessionMachine implements Machine<SessionEvent, SessionEffect> {
       case 'established':
         return this.#watchOver(phase, activity, nowMs)
       case 'latent':
-      case 'resolving':
       case 'closed':
         return
     }

@@ -48,7 +48,8 @@ export class Session {
   readonly #authentication: Authentication
   readonly #readWriteSearch: ReadWriteSearch
   readonly #closed = deferred()
-  readonly #resolving = new AbortController()
+  /** Ends the present search for the servers. */
+  #resolving = new AbortController()
   #connection: Connection | undefined
   #attempt = 0
   /** Where `#connection` goes to. */
@@ -189,12 +190,16 @@ export class Session {
   #resolve(): void {
     const first = this.#found
     this.#found = undefined
-    this.#hosts.resolve(this.#resolving.signal).then(
+    this.#resolving.abort()
+    const { signal } = (this.#resolving = new AbortController())
+    this.#hosts.resolve(signal).then(
       found => {
         const endpoints = first === undefined ? found : withFirst(first, found)
         this.#runner.step({ type: 'resolved', endpoints })
       },
       (cause: Error) => {
+        // Another search is under way, which this says nothing of.
+        if (signal.aborted) return
         this.#runner.step({ type: 'resolveFailed', cause })
         if (cause instanceof UsageError) this.events.emit('unresolvable', cause)
       },

@@ -9,6 +9,7 @@ import {
   RequestTooLargeError,
   SessionExpiredError,
   ZooKeeper,
+  type HostProvider,
   type WatchedEvent,
 } from '@conclave/client'
 import { answerChallenge, type SaslCredentials } from '../src/sasl-digest-md5.ts'
@@ -312,6 +313,38 @@ describe('suspended', () => {
     expect(zk.state).toBe('suspended')
     simulation.network.serve('zk1', simulation.ensemble.accept)
     await simulation.clock.advance(1_300)
+    expect(zk.state).toBe('connected')
+    await zk.close()
+  })
+
+  test('patience - while a host provider does not answer, what waits is told, and it is asked again', async () => {
+    const simulation = new Simulation()
+    const { platform, network, clock } = simulation
+    const searches: AbortSignal[] = []
+    let hangs = false
+    const provider: HostProvider = {
+      resolve: signal => {
+        searches.push(signal)
+        if (!hangs) return Promise.resolve([{ host: 'zk1', port: 2181 }])
+        return new Promise((_, reject) => {
+          signal.addEventListener('abort', () => reject(new Error('nobody asks any more')))
+        })
+      },
+    }
+    const connecting = ZooKeeper.connect(provider, { sessionTimeoutMs: 9_000, platform })
+    await settle()
+    const zk = await connecting
+    hangs = true
+    network.last.cut()
+    await settle()
+    const read = looseEnd(zk.exists('/a'))
+    await clock.advance(8_900)
+    expect(await outcomeOf(read)).toBe('pending')
+    await clock.advance(1_000)
+    expect(await outcomeOf(read)).toBe('ConnectionLossError:not-applied')
+    expect(searches.map(({ aborted }) => aborted)).toEqual([true, true, false])
+    hangs = false
+    await clock.advance(10_000)
     expect(zk.state).toBe('connected')
     await zk.close()
   })
