@@ -11,7 +11,7 @@ import { StaticHostProvider, toHostProvider, type ConnectTarget, type HostProvid
 import type { ClientMetrics } from './metrics.ts'
 import { Operations, type CreateOptions, type RequestOptions } from './operations.ts'
 import { resolveOptions, type ConnectOptions, type ResolvedOptions } from './options.ts'
-import { Session } from './session.ts'
+import { Session, type ClientEvents } from './session.ts'
 import { StateHistory } from './state-history.ts'
 
 /**
@@ -98,7 +98,8 @@ export class ZooKeeper extends Operations {
 
   /**
    * Until when the server cannot have let the session expire, on the platform's monotonic clock, in milliseconds:
-   * the sending of the last request that was answered, plus the session timeout.
+   * the sending of the last request that was answered, plus the session timeout. With `maxStallMs` it also ends that
+   * long after the event loop last turned, and is true to fact even while that is blocked.
    */
   get sessionDeadlineMs(): number {
     return this.#session.sessionDeadlineMs
@@ -114,9 +115,9 @@ export class ZooKeeper extends Operations {
     return this.#options.platform
   }
 
-  /** Calls back at every change of state; the function returned ends that. */
-  on(name: 'state', listener: (change: StateChange) => void): () => void {
-    return this.#session.events.on(name, listener)
+  /** Calls back at every event of that name; the function returned ends that. */
+  on<Name extends keyof ClientEvents>(name: Name, listener: (event: ClientEvents[Name]) => void): () => void {
+    return this.#session.events.on<Name>(name, listener)
   }
 
   /**

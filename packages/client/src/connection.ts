@@ -32,6 +32,14 @@ export interface ConnectionLimits {
   readonly maxReplyBytes: number
 }
 
+/** A byte stream that may keep itself alive: see `HeartbeatThread`. Its writes are whole frames. */
+export interface ClientStream extends ByteStream {
+  /** From here on it pings by itself, whenever nothing was written for that long. */
+  keepAlive?(intervalMs: number): void
+  /** When the last of its own pings was sent that was answered, in monotonic milliseconds. */
+  readonly answeredMs?: number
+}
+
 /** The requests of one turn of the event loop, which are written together. */
 export interface Batch {
   /** When they count as sent, in monotonic milliseconds: never later than they really were. */
@@ -64,7 +72,7 @@ const MAX_BATCH_BYTES = 64 * 1024
  * bytes become replies and events.
  */
 export class Connection {
-  readonly #stream: ByteStream
+  readonly #stream: ClientStream
   readonly #clock: Clock
   readonly #handler: ConnectionHandler
   readonly #limits: ConnectionLimits
@@ -89,7 +97,7 @@ export class Connection {
   #held: HeldFrame[] | undefined
   #closedWhileHeld: { readonly cause: Error | undefined } | undefined
 
-  constructor(stream: ByteStream, clock: Clock, handler: ConnectionHandler, limits: ConnectionLimits) {
+  constructor(stream: ClientStream, clock: Clock, handler: ConnectionHandler, limits: ConnectionLimits) {
     this.#stream = stream
     this.#clock = clock
     this.#handler = handler
@@ -116,11 +124,11 @@ export class Connection {
   }
 
   get activity(): Activity {
-    return { sentMs: this.#sentMs, heardMs: this.#heardMs, answeredMs: this.#answeredMs }
+    return { sentMs: this.#sentMs, heardMs: this.#heardMs, answeredMs: this.answeredMs }
   }
 
   get answeredMs(): number {
-    return this.#answeredMs
+    return Math.max(this.#answeredMs, this.#stream.answeredMs ?? -Infinity)
   }
 
   /** When the bytes that are being handled arrived. */
@@ -171,7 +179,14 @@ export class Connection {
     this.#endFrame(start)
   }
 
+  /** From here on there is a ping at least that often, where the stream can do that by itself. */
+  keepAlive(intervalMs: number): void {
+    this.#stream.keepAlive?.(intervalMs)
+  }
+
+  /** Where the stream pings by itself, its answers are no longer told from those to others: it is left to it. */
   ping(): void {
+    if (this.#stream.keepAlive !== undefined) return
     const start = this.#beginFrame()
     this.#writer.int32(SpecialXid.ping)
     this.#writer.int32(OpCode.ping)

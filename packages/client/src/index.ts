@@ -42,6 +42,7 @@ export {
 } from './operations.ts'
 export type { AuthInfo, ConnectOptions } from './options.ts'
 export type { PersistentWatch, PersistentWatchEvent, PersistentWatchOptions } from './persistent-watch.ts'
+export type { ClientEvents, Stall } from './session.ts'
 export type { SaslCredentials } from './sasl-digest-md5.ts'
 export * from './server-errors.ts'
 export * from './tree-transfer.ts'

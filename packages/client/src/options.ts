@@ -37,6 +37,12 @@ export interface ConnectOptions {
    * connection, so that renewed certificates are used from the next one on, within the session. Default plain TCP.
    */
   readonly tls?: TlsSource
+  /**
+   * Keep the session alive from a thread of its own while the event loop is busy, for at most so long, in milliseconds.
+   * A longer stall ends every lease, and the pings: a process that hangs loses its session. Not with a `platform` that has
+   * a clock or a network of its own. Default: the event loop must turn within the session timeout.
+   */
+  readonly maxStallMs?: number
   /** Attach to this session instead of making one; `connect` rejects with `SessionExpiredError` where it is gone. */
   readonly session?: SessionCredentials
   /** Whether a session that was lost is followed by a new one. Default `true`. */
@@ -55,13 +61,22 @@ export interface ConnectOptions {
   readonly signal?: AbortSignal
 }
 
-type Defaulted = Exclude<keyof ConnectOptions, 'session' | 'signal' | 'platform' | 'tls' | 'sasl'>
+type Defaulted = Exclude<
+  keyof ConnectOptions,
+  'session' | 'signal' | 'platform' | 'tls' | 'sasl' | 'maxStallMs'
+>
 
 /** Every option with its value. */
 export type ResolvedOptions = Required<Pick<ConnectOptions, Defaulted>> &
-  Pick<ConnectOptions, 'session' | 'signal' | 'sasl'> & { readonly platform: Platform }
+  Pick<ConnectOptions, 'session' | 'signal' | 'sasl' | 'tls' | 'maxStallMs'> & { readonly platform: Platform }
 
-const DURATIONS = ['sessionTimeoutMs', 'connectTimeoutMs', 'establishTimeoutMs', 'closeTimeoutMs'] as const
+const DURATIONS = [
+  'sessionTimeoutMs',
+  'connectTimeoutMs',
+  'establishTimeoutMs',
+  'closeTimeoutMs',
+  'maxStallMs',
+] as const
 
 /** A timeout is 32 bits wide on the wire, and a timer of Node.js takes no more either. */
 const MAX_DURATION_MS = 0x7fff_ffff
@@ -71,7 +86,7 @@ const DEFAULT_MAX_REPLY_BYTES = 64 * 1024 * 1024
 
 /** Fills in the defaults; throws `UsageError` for an unknown option and for a duration that is none. */
 export function resolveOptions(options: ConnectOptions): ResolvedOptions {
-  const { sessionTimeoutMs = 10_000, session, signal, platform, tls, sasl, ...given } = options
+  const { sessionTimeoutMs = 10_000, session, signal, platform, tls, sasl, maxStallMs, ...given } = options
   const shortMs = Math.min(MAX_CONNECT_TIMEOUT_MS, Math.ceil(sessionTimeoutMs / 3))
   const defaults: Required<Pick<ConnectOptions, Defaulted>> = {
     sessionTimeoutMs,
@@ -89,16 +104,20 @@ export function resolveOptions(options: ConnectOptions): ResolvedOptions {
   for (const name of Object.keys(given)) {
     if (!(name in defaults)) throw new UsageError(`unknown option ${name}`)
   }
-  const resolved = { ...defaults, ...definedOf(given) }
+  const resolved = { ...defaults, ...definedOf(given), ...definedOf({ maxStallMs }) }
+  if (maxStallMs !== undefined && (platform?.network ?? platform?.clock) !== undefined) {
+    throw new UsageError('maxStallMs needs the clock and the network of Node.js: it uses them in a thread')
+  }
   for (const name of DURATIONS) {
     const value = resolved[name]
+    if (value === undefined) continue
     if (!(value > 0 && value <= MAX_DURATION_MS)) {
       throw new UsageError(`${name} must be a number of milliseconds above 0, it is ${value}`)
     }
   }
   return {
     ...resolved,
-    ...definedOf({ session, signal, sasl }),
+    ...definedOf({ session, signal, sasl, tls }),
     platform: {
       ...nodePlatform,
       ...(tls === undefined ? {} : { network: tlsNetwork(tls) }),

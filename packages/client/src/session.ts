@@ -6,6 +6,7 @@ import type { Chroot } from './chroot.ts'
 import { Connection, type ConnectionHandler } from './connection.ts'
 import type { SessionCredentials, StateChange } from './connection-state.ts'
 import { ClientClosedError, ConnectionLossError, SessionExpiredError, type ErrorContext } from './errors.ts'
+import { HeartbeatThread } from './heartbeat/heartbeat-thread.ts'
 import type { HostProvider } from './host-provider.ts'
 import { MachineRunner } from './machine-runner.ts'
 import { stateChannel } from './metrics.ts'
@@ -15,13 +16,31 @@ import { RequestPipeline } from './request-pipeline.ts'
 import { AuthFailedError } from './server-errors.ts'
 import { SessionMachine, type Activity, type SessionEffect, type SessionEvent } from './session-machine.ts'
 
-interface SessionEvents {
+/** What a client tells. */
+export interface ClientEvents {
+  /** Every change of state. */
   state: StateChange
+  /**
+   * The event loop stood still for longer than `maxStallMs`: what the process held must be taken for lost. Told before
+   * anything else can rely on `sessionDeadlineMs` again.
+   */
+  stalled: Stall
+}
+
+interface SessionEvents extends ClientEvents {
   /** Where the servers are was said wrongly: no further round would find them. */
   unresolvable: UsageError
   /** A connection was made again; with the last transaction that was seen before the one before it broke. */
   resumed: bigint
 }
+
+/** How long the event loop stood still. */
+export interface Stall {
+  readonly stalledMs: number
+}
+
+/** Of the session timeout: the longest that a connection that keeps itself alive says nothing. */
+const KEEP_ALIVE_PART = 1 / 3
 
 const NO_PASSWORD = new Uint8Array(16)
 const NO_ACTIVITY: Activity = { sentMs: 0, heardMs: 0, answeredMs: 0 }
@@ -47,6 +66,8 @@ export class Session {
   readonly #hosts: HostProvider
   readonly #authentication: Authentication
   readonly #readWriteSearch: ReadWriteSearch
+  /** Where the connections are, when heartbeats must not wait for the event loop. */
+  readonly #thread: HeartbeatThread | undefined
   readonly #closed = deferred()
   /** Ends the present search for the servers. */
   #resolving = new AbortController()
@@ -73,6 +94,7 @@ export class Session {
     this.#options = options
     this.#clock = clock
     this.#hosts = hosts
+    this.#thread = this.#toThread()
     this.#machine = new SessionMachine({ ...options, random, credentials })
     this.#runner = new MachineRunner(this.#machine, clock, {
       run: effect => this.#run(effect),
@@ -94,13 +116,24 @@ export class Session {
     })
   }
 
+  #toThread(): HeartbeatThread | undefined {
+    const { maxStallMs, maxReplyBytes, tls } = this.#options
+    if (maxStallMs === undefined) return undefined
+    const onStalled = (stalledMs: number): void => {
+      this.#options.logger.log('warn', 'the event loop stood still', { stalledMs, maxStallMs })
+      this.events.emit('stalled', { stalledMs })
+    }
+    return new HeartbeatThread({ clock: this.#clock, tls, maxReplyBytes, maxStallMs, onStalled })
+  }
+
   get machine(): Pick<SessionMachine, 'state' | 'session' | 'lastFailure'> {
     return this.#machine
   }
 
   get sessionDeadlineMs(): number {
     const answeredMs = this.#established ? this.#connection!.answeredMs : this.#answeredMs
-    return answeredMs + (this.#machine.session?.negotiatedTimeoutMs ?? 0)
+    const expiresMs = answeredMs + (this.#machine.session?.negotiatedTimeoutMs ?? 0)
+    return Math.min(expiresMs, this.#thread?.vouchedUntilMs ?? Infinity)
   }
 
   /** The server of the present connection, `undefined` while there is none. */
@@ -109,6 +142,7 @@ export class Session {
   }
 
   start(): void {
+    this.#thread?.start()
     this.#runner.step({ type: 'start' })
   }
 
@@ -208,7 +242,7 @@ export class Session {
 
   #dial(attempt: number, endpoint: Endpoint): void {
     this.#options.logger.log('debug', 'connecting', { host: endpoint.host, port: endpoint.port })
-    const stream = this.#options.platform.network.connect(endpoint)
+    const stream = (this.#thread ?? this.#options.platform.network).connect(endpoint)
     this.#dialed = endpoint
     this.#attempt = attempt
     const { maxFrameBytes: maxRequestBytes, maxReplyBytes } = this.#options
@@ -271,6 +305,7 @@ export class Session {
   #establish(): void {
     const connection = this.#connection!
     this.#established = true
+    connection.keepAlive(this.#machine.session!.negotiatedTimeoutMs * KEEP_ALIVE_PART)
     if (this.#authentication.begin(connection)) this.#admit(connection)
   }
 
@@ -319,7 +354,8 @@ export class Session {
     if (change.state === 'closed') {
       if (!this.pipeline.isEnding) this.pipeline.refuseFurther(ENDINGS[change.reason])
       this.#resolving.abort()
-      this.#closed.resolve()
+      if (this.#thread === undefined) this.#closed.resolve()
+      else void this.#thread.close().then(() => this.#closed.resolve())
     }
     if (stateChannel.hasSubscribers) stateChannel.publish({ change, sessionId })
     this.events.emit('state', change)

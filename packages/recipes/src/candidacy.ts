@@ -29,7 +29,7 @@ export class Candidacy {
   readonly #backoff: Backoff
   readonly #elected = deferred<Lease>()
   readonly #over = new AbortController()
-  readonly #offState: () => void
+  readonly #offs: readonly (() => void)[]
   readonly #onPredecessor: Watcher = () => this.#step({ type: 'predecessorChanged' })
   readonly #onOwn: Watcher = () => this.#step({ type: 'ownChanged' })
   #removal: Promise<void> = Promise.resolve()
@@ -44,9 +44,12 @@ export class Candidacy {
     this.#backoff = new Backoff(zk.platform.random)
     this.#marginMs = zk.session.negotiatedTimeoutMs * MARGIN_PART
     this.#machine = new ElectionMachine({ marginMs: this.#marginMs })
-    this.#offState = zk.on('state', ({ state }) => {
-      if (state === 'connected' || state === 'lost' || state === 'closed') this.#step({ type: state })
-    })
+    this.#offs = [
+      zk.on('state', ({ state }) => {
+        if (state === 'connected' || state === 'lost' || state === 'closed') this.#step({ type: state })
+      }),
+      zk.on('stalled', () => this.#wake()),
+    ]
   }
 
   /** Resolves when elected. Aborting withdraws the candidate. */
@@ -167,7 +170,7 @@ export class Candidacy {
   }
 
   #onEnded({ reason }: ElectionEffect & { type: 'ended' }): void {
-    this.#offState()
+    for (const off of this.#offs) off()
     this.#timer?.cancel()
     const error = new LeaseEndedError(`the leadership of ${this.#electionPath}`, reason, this.#cause)
     this.#over.abort(error)
@@ -180,11 +183,16 @@ export class Candidacy {
     this.#timer = this.#zk.platform.clock.setTimer(
       Math.max(0, this.#endsMs() - this.#nowMs()),
       () => {
-        this.#step({ type: 'wake', deadlineMs: this.#zk.sessionDeadlineMs })
+        this.#wake()
         this.#armTimer()
       },
       { unref: true },
     )
+  }
+
+  /** Has the lease come to its end? */
+  #wake(): void {
+    this.#step({ type: 'wake', deadlineMs: this.#zk.sessionDeadlineMs })
   }
 
   #nowMs(): number {

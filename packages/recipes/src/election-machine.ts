@@ -5,7 +5,10 @@ import { inOrder } from './candidates.ts'
 export type EndReason =
   /** As asked. */
   | 'released'
-  /** The session could not be proven alive any more: no answer from a server for nearly the session timeout. */
+  /**
+   * It could not be vouched for any more: no answer from a server for nearly the session timeout, or the event loop stood
+   * still for longer than the client allows.
+   */
   | 'unproven'
   /** A server said that the session is gone. */
   | 'sessionLost'
