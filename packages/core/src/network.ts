@@ -51,6 +51,8 @@ export interface Connection {
   readonly remote: Endpoint
   /** With TLS, once the peer has shown a certificate that was verified. */
   readonly peer?: PeerIdentity | undefined
+  /** Whether it goes over TLS. Default `false`. */
+  readonly isSecure?: boolean
   /** Hands over the handler; no event is delivered, and no byte read, before. */
   start(handler: ConnectionHandler): void
   /** Takes the bytes; `false` when they wait in memory, until `onDrain`. */

@@ -12,6 +12,8 @@ import {
   type Platform,
   type Timer,
 } from '@conclave/core'
+import { serveAdmin, serveMetrics } from './admin/admin-pages.ts'
+import type { ServerFacts } from './admin/server-facts.ts'
 import { removeAddressFile, writeAddressFile } from './address-file.ts'
 import { readTreeAt, type PastTree } from './past-tree.ts'
 import { ClientConnection } from './net/client-connection.ts'
@@ -37,20 +39,22 @@ export class EmbeddedServer {
   readonly closed: Promise<void>
   readonly #lifecycle = new Lifecycle('the server')
   readonly #ended = deferred()
-  readonly #options: ServerOptions
   readonly #settings: ServerSettings
   readonly #platform: Platform
   readonly #folder: DataFolder
   readonly #logger: Logger
   readonly #timers = new Set<Timer>()
-  /** The plain port, then the one with TLS. */
+  /** Everything that listens. */
   readonly #listeners: Listener[] = []
+  #plain: Listener | undefined
+  #secure: Listener | undefined
+  #admin: Listener | undefined
+  #metrics: Listener | undefined
   #lock: LockFile | undefined
   #core: ServerCore | undefined
   #idleTimer: Timer | undefined
 
   private constructor(options: ServerOptions) {
-    this.#options = options
     this.#settings = resolveOptions(options)
     this.#platform = { ...nodePlatform, ...options.platform }
     this.#folder = new DataFolder(this.#platform.disk, this.#settings.dataDir, options.dataLogDir)
@@ -101,22 +105,32 @@ export class EmbeddedServer {
     const owner: CoreOwner = {
       onSessionsConnected: count => this.#onSessionsConnected(count),
       onFailure: error => void this.#onDiskFailure(error),
-      clientPort: () => this.#listeners[0]?.endpoint.port ?? 0,
+      clientPort: () => this.#plain?.endpoint.port ?? 0,
       securePort: () => this.secureEndpoint?.port ?? -1,
     }
     const shell = { platform: this.#platform, logger: this.#logger, owner, isWritable }
-    this.#core = await openCore(this.#folder, this.#settings, this.#options, shell)
+    this.#core = await openCore(this.#folder, this.#settings, shell)
     return this.#core
   }
 
   async #listen(): Promise<void> {
-    const { host, port } = this.#settings
-    const { secure } = this.#options
+    const { host, port, secure, admin, metrics } = this.#settings
     const accept = (connection: Connection): void => this.#accept(connection)
-    this.#listeners.push(await this.#platform.network.listen({ host, port }, accept))
-    if (secure === undefined) return
-    const endpoint = { host: secure.host ?? host, port: secure.port }
-    this.#listeners.push(await tlsNetwork(secure.tls).listen(endpoint, accept))
+    const facts = (): ServerFacts | undefined => this.#core?.facts
+    this.#plain = await this.#opened(this.#platform.network.listen({ host, port }, accept))
+    if (secure !== undefined) {
+      const endpoint = { host: secure.host ?? host, port: secure.port }
+      this.#secure = await this.#opened(tlsNetwork(secure.tls).listen(endpoint, accept))
+    }
+    if (admin !== undefined) this.#admin = await this.#opened(serveAdmin(admin, facts, this.#logger))
+    if (metrics !== undefined) this.#metrics = await this.#opened(serveMetrics(metrics, facts, this.#logger))
+  }
+
+  /** Remembers that it is to be closed. */
+  async #opened(opening: Promise<Listener>): Promise<Listener> {
+    const listener = await opening
+    this.#listeners.push(listener)
+    return listener
   }
 
   #accept(connection: Connection): void {
@@ -127,12 +141,22 @@ export class EmbeddedServer {
 
   /** Where it listens. */
   get endpoint(): Endpoint {
-    return this.#listeners[0]!.endpoint
+    return this.#plain!.endpoint
   }
 
   /** Where it listens with TLS, if it does. */
   get secureEndpoint(): Endpoint | undefined {
-    return this.#listeners[1]?.endpoint
+    return this.#secure?.endpoint
+  }
+
+  /** Where the commands are served over HTTP, if they are. */
+  get adminEndpoint(): Endpoint | undefined {
+    return this.#admin?.endpoint
+  }
+
+  /** Where the metrics alone are served over HTTP, if they are. */
+  get metricsEndpoint(): Endpoint | undefined {
+    return this.#metrics?.endpoint
   }
 
   /** `host:port`, for `ZooKeeper.connect`. */
@@ -144,7 +168,7 @@ export class EmbeddedServer {
   async treeAt(zxid: number): Promise<PastTree> {
     this.#lifecycle.assertOpen()
     await this.#core?.commit.drain()
-    const { dataLogDir } = this.#options
+    const { dataLogDir } = this.#settings
     const { disk, path } = this.#folder
     return readTreeAt(path, zxid, dataLogDir === undefined ? { disk } : { disk, dataLogDir })
   }
@@ -233,7 +257,7 @@ export class EmbeddedServer {
 
   /** Counts the time without anybody. */
   #onSessionsConnected(count: number): void {
-    const { idleExitMs } = this.#options
+    const { idleExitMs } = this.#settings
     this.#idleTimer?.cancel()
     if (idleExitMs === undefined || count > 0 || this.#lifecycle.state !== 'started') return
     this.#idleTimer = this.#platform.clock.setTimer(idleExitMs, () => void this.close())

@@ -1,9 +1,11 @@
 import type { Logger, Platform } from '@conclave/core'
-import { answerFourLetterWord, type ServerFacts } from './admin/four-letter-words.ts'
-import { TrafficStats } from './admin/server-stats.ts'
+import { answerFourLetterWord } from './admin/four-letter-words.ts'
+import type { ServerFacts } from './admin/server-facts.ts'
+import { ServerStats } from './admin/server-stats.ts'
+import { SyncWatch } from './admin/sync-watch.ts'
 import { GroupCommit } from './pipeline/group-commit.ts'
 import { RequestPipeline } from './pipeline/request-pipeline.ts'
-import type { ServerOptions, ServerSettings } from './server-options.ts'
+import type { ServerSettings } from './server-options.ts'
 import { Snapshots } from './snapshots.ts'
 import type { ServerState } from './state/server-state.ts'
 import type { DataFolder } from './storage/data-folder.ts'
@@ -18,6 +20,7 @@ export interface ServerCore {
   readonly commit: GroupCommit
   readonly snapshots: Snapshots
   readonly pipeline: RequestPipeline
+  readonly facts: ServerFacts
 }
 
 /** What the core tells the server, and asks it. */
@@ -37,7 +40,6 @@ export interface CoreOwner {
 export async function openCore(
   folder: DataFolder,
   settings: ServerSettings,
-  options: ServerOptions,
   {
     platform,
     logger,
@@ -50,10 +52,18 @@ export async function openCore(
   // Apache refuses logs without a snapshot to begin from, even an empty one.
   if (isNew) await writeSnapshot(folder, state, async () => {})
   const log = new TxnLog(folder)
-  const stats = new TrafficStats()
+  const stats = new ServerStats()
+  const syncWatch = new SyncWatch(stats, { clock: platform.clock, logger }, settings.slowSyncMs)
   const commit: GroupCommit = new GroupCommit(
     log,
-    { onDurable: () => pipeline.onDurable(), onFailure: error => owner.onFailure(error) },
+    {
+      onWriting: recordCount => syncWatch.begin(recordCount),
+      onDurable() {
+        syncWatch.end()
+        pipeline.onDurable()
+      },
+      onFailure: error => owner.onFailure(error),
+    },
     logger,
   )
   const snapshots = new Snapshots(folder, state, commit, {
@@ -61,6 +71,8 @@ export async function openCore(
     keep: settings.snapRetainCount,
     since: replayedCount,
     logger,
+    clock: platform.clock,
+    time: stats.snapshotTime,
   })
   const pipeline: RequestPipeline = new RequestPipeline(
     state,
@@ -69,11 +81,8 @@ export async function openCore(
     {
       ...settings,
       isWritable,
-      superDigest: options.superDigest,
-      sasl: options.sasl,
-      requiredSchemes: options.requiredSchemes,
       stats,
-      answerFourLetterWord: word => answerFourLetterWord(word, facts, options.fourLetterWords),
+      answerFourLetterWord: word => answerFourLetterWord(word, facts, settings.fourLetterWords),
       onTransaction: () => snapshots.onTransaction(),
       onSessionsConnected: count => owner.onSessionsConnected(count),
     },
@@ -89,6 +98,8 @@ export async function openCore(
     clientPort: () => owner.clientPort(),
     securePort: () => owner.securePort(),
     outstanding: () => pipeline.waitingCount,
+    authFailedCount: () => pipeline.authentication.failedCount,
+    isReadOnly: () => !pipeline.isWritable,
   }
-  return { state, log, commit, snapshots, pipeline }
+  return { state, log, commit, snapshots, pipeline, facts }
 }

@@ -1,4 +1,5 @@
 import { UsageError, type Logger, type Platform, type TlsSource } from '@conclave/core'
+import type { AdminOptions, PageOptions } from './admin/admin-pages.ts'
 import type { SaslOptions } from './pipeline/authentication.ts'
 import { AUTHENTICATION_SCHEMES } from './state/access.ts'
 
@@ -49,28 +50,18 @@ export interface ServerOptions {
    * ended. Default none.
    */
   readonly requiredSchemes?: readonly string[]
+  /** The commands of Apache's AdminServer as JSON, and `/metrics`, over HTTP. Default none. */
+  readonly admin?: AdminOptions
+  /** `/metrics` alone over HTTP, for Prometheus. Default none. */
+  readonly metrics?: PageOptions
+  /** A warning is logged when the disk takes longer for a batch of transactions. Default 1,000. */
+  readonly slowSyncMs?: number
   /** Ends by itself when no session was connected for so long. Default never. */
   readonly idleExitMs?: number
   readonly logger?: Logger
   /** What stands between the server and the world; for tests. */
   readonly platform?: Partial<Platform>
 }
-
-/** The options that have a default, resolved. */
-export type ServerSettings = Required<
-  Omit<
-    ServerOptions,
-    | 'platform'
-    | 'logger'
-    | 'superDigest'
-    | 'sasl'
-    | 'requiredSchemes'
-    | 'idleExitMs'
-    | 'dataLogDir'
-    | 'fourLetterWords'
-    | 'secure'
-  >
->
 
 const DEFAULTS = Object.freeze({
   host: '127.0.0.1',
@@ -82,25 +73,32 @@ const DEFAULTS = Object.freeze({
   maxClientCnxns: 0,
   enforceQuota: false,
   containerCheckIntervalMs: 60_000,
+  slowSyncMs: 1_000,
 })
 
-const NAMES: ReadonlySet<string> = new Set([
-  ...Object.keys(DEFAULTS),
-  ...[
-    'dataDir',
-    'minSessionTimeoutMs',
-    'maxSessionTimeoutMs',
-    'superDigest',
-    'sasl',
-    'requiredSchemes',
-    'dataLogDir',
-    'fourLetterWords',
-    'secure',
-    'idleExitMs',
-    'logger',
-    'platform',
-  ],
-])
+/** What has no default, or one that depends on others. */
+const OTHERS = [
+  'dataDir',
+  'dataLogDir',
+  'minSessionTimeoutMs',
+  'maxSessionTimeoutMs',
+  'fourLetterWords',
+  'superDigest',
+  'sasl',
+  'requiredSchemes',
+  'secure',
+  'admin',
+  'metrics',
+  'idleExitMs',
+  'logger',
+  'platform',
+] as const satisfies readonly (keyof ServerOptions)[]
+
+const NAMES: ReadonlySet<string> = new Set([...Object.keys(DEFAULTS), ...OTHERS])
+
+/** The options, with the defaults of those that have one. */
+export type ServerSettings = ServerOptions &
+  Required<Pick<ServerOptions, keyof typeof DEFAULTS | 'minSessionTimeoutMs' | 'maxSessionTimeoutMs'>>
 
 /** The options with their defaults; throws `UsageError` for one that is unknown or cannot be. */
 export function resolveOptions(options: ServerOptions): ServerSettings {
@@ -112,8 +110,10 @@ export function resolveOptions(options: ServerOptions): ServerSettings {
   for (const name of ['tickTimeMs', 'snapCount', 'snapRetainCount', 'maxFrameBytes'] as const) {
     if (!(settings[name] > 0)) throw new UsageError(`${name} must be more than 0, not ${settings[name]}`)
   }
-  if (!Number.isInteger(settings.port) || settings.port < 0 || settings.port > 65535) {
-    throw new UsageError(`port must be from 0 to 65535, not ${settings.port}`)
+  for (const port of [settings, settings.secure, settings.admin, settings.metrics].map(at => at?.port ?? 0)) {
+    if (!Number.isInteger(port) || port < 0 || port > 65535) {
+      throw new UsageError(`port must be from 0 to 65535, not ${port}`)
+    }
   }
   for (const scheme of settings.requiredSchemes ?? []) {
     if (!AUTHENTICATION_SCHEMES.has(scheme)) throw new UsageError(`nobody can authenticate by ${scheme}`)

@@ -1,4 +1,5 @@
-import type { Logger } from '@conclave/core'
+import type { Clock, Logger } from '@conclave/core'
+import type { LatencyStats } from './admin/server-stats.ts'
 import type { GroupCommit } from './pipeline/group-commit.ts'
 import type { ServerState } from './state/server-state.ts'
 import type { DataFolder } from './storage/data-folder.ts'
@@ -14,6 +15,8 @@ export class Snapshots {
   readonly #every: number
   readonly #keep: number
   readonly #logger: Logger
+  readonly #clock: Clock
+  readonly #time: LatencyStats
   #since: number
   #running: Promise<void> | undefined
 
@@ -27,6 +30,9 @@ export class Snapshots {
       readonly keep: number
       readonly since: number
       readonly logger: Logger
+      readonly clock: Clock
+      /** How long each took. */
+      readonly time: LatencyStats
     },
   ) {
     this.#folder = folder
@@ -36,6 +42,8 @@ export class Snapshots {
     this.#keep = options.keep
     this.#since = options.since
     this.#logger = options.logger
+    this.#clock = options.clock
+    this.#time = options.time
   }
 
   onTransaction(): void {
@@ -51,8 +59,10 @@ export class Snapshots {
 
   /** A snapshot that fails costs time at the next start, nothing else: the logs have all of it. */
   async #take(): Promise<void> {
+    const sinceMs = this.#clock.nowMs()
     try {
       const zxid = await writeSnapshot(this.#folder, this.#state, () => this.#isDurable())
+      this.#time.add(this.#clock.nowMs() - sinceMs)
       await purge(this.#folder, this.#keep)
       this.#logger.log('info', 'snapshot taken', { zxid, znodes: this.#state.tree.znodes.size })
     } catch (error) {

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
 import { peerIdentityOf } from './peer-identity.ts'
 import type { Connection, ConnectionHandler, Endpoint, PeerIdentity } from '../network.ts'
 
@@ -19,6 +20,10 @@ export class SocketConnection implements Connection {
 
   get remote(): Endpoint {
     return this.#remote ?? { host: this.#socket.remoteAddress ?? '', port: this.#socket.remotePort ?? 0 }
+  }
+
+  get isSecure(): boolean {
+    return this.#socket instanceof TLSSocket
   }
 
   get peer(): PeerIdentity | undefined {

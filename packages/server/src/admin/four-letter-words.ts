@@ -1,49 +1,12 @@
 import { arch, freemem, homedir, hostname, platform, release, tmpdir, totalmem, userInfo } from 'node:os'
-import type { Clock } from '@conclave/core'
 import type { ClientConnection } from '../net/client-connection.ts'
-import type { ServerState } from '../state/server-state.ts'
-import type { DataFolder } from '../storage/data-folder.ts'
+import { average, figuresOf, monitorLines, orZero } from './figures.ts'
 import { opLetters } from './op-letters.ts'
-import type { TrafficStats } from './server-stats.ts'
-
-/** What this server says it is, in the form that clients parse. The number is the release whose behaviour it has. */
-const VERSION = '3.9.5-conclave, built on 2026-11-21 00:00 UTC'
-
-/** What the words tell of. */
-export interface ServerFacts {
-  readonly state: ServerState
-  readonly stats: TrafficStats
-  readonly clients: ReadonlySet<ClientConnection>
-  readonly folder: DataFolder
-  readonly clock: Clock
-  readonly startedMs: number
-  readonly settings: {
-    readonly tickTimeMs: number
-    readonly minSessionTimeoutMs: number
-    readonly maxSessionTimeoutMs: number
-    readonly maxClientCnxns: number
-  }
-  /** The port that clients use; known once the server listens. */
-  readonly clientPort: () => number
-  /** The port with TLS; -1 where there is none. */
-  readonly securePort: () => number
-  /** Answers that wait for the disk. */
-  readonly outstanding: () => number
-}
+import { folderBytes, hex, nodeCount, VERSION, type ServerFacts } from './server-facts.ts'
 
 type Answer = (facts: ServerFacts) => string | Promise<string>
 
-const hex = (value: bigint | number): string => `0x${BigInt.asUintN(64, BigInt(value)).toString(16)}`
 const lines = (...all: readonly string[]): string => all.map(line => line + '\n').join('')
-const orZero = (value: number): number => (Number.isFinite(value) ? Math.round(value) : 0)
-
-function average(value: number): string {
-  const text = value.toFixed(4).replace(/0+$/, '')
-  return text.endsWith('.') ? text + '0' : text
-}
-
-/** Apache's tree counts its root twice. */
-const nodeCount = ({ state }: ServerFacts): number => state.tree.znodes.size + 1
 
 function summary(facts: ServerFacts, clients: readonly string[]): string {
   const { stats, state } = facts
@@ -86,17 +49,6 @@ function inDetail(client: ClientConnection): string {
   return `${briefly(client)},${facts.join(',')})`
 }
 
-async function folderBytes({ disk }: DataFolder, path: string, pattern: RegExp = /./): Promise<number> {
-  let bytes = 0
-  for (const name of await disk.list(path)) {
-    if (!pattern.test(name)) continue
-    const file = await disk.open(`${path}/${name}`, 'existing')
-    bytes += await file.sizeBytes()
-    await file.close()
-  }
-  return bytes
-}
-
 async function configuration(facts: ServerFacts): Promise<string> {
   const { settings, folder } = facts
   const dataBytes = await folderBytes(folder, folder.versionPath)
@@ -117,23 +69,23 @@ async function configuration(facts: ServerFacts): Promise<string> {
   )
 }
 
-function environment(): string {
-  return lines(
-    'Environment:',
-    `zookeeper.version=${VERSION}`,
-    `host.name=${hostname()}`,
-    `node.version=${process.version}`,
-    `java.io.tmpdir=${tmpdir()}`,
-    `os.name=${platform()}`,
-    `os.arch=${arch()}`,
-    `os.version=${release()}`,
-    `user.name=${userInfo().username}`,
-    `user.home=${homedir()}`,
-    `user.dir=${process.cwd()}`,
-    `os.memory.free=${Math.round(freemem() / 2 ** 20)}MB`,
-    `os.memory.max=${Math.round(totalmem() / 2 ** 20)}MB`,
-    `os.memory.total=${Math.round(totalmem() / 2 ** 20)}MB`,
-  )
+/** Of the process and its machine, by Apache's names. */
+export function environmentOf(): readonly (readonly [name: string, value: string])[] {
+  return [
+    ['zookeeper.version', VERSION],
+    ['host.name', hostname()],
+    ['node.version', process.version],
+    ['java.io.tmpdir', tmpdir()],
+    ['os.name', platform()],
+    ['os.arch', arch()],
+    ['os.version', release()],
+    ['user.name', userInfo().username],
+    ['user.home', homedir()],
+    ['user.dir', process.cwd()],
+    ['os.memory.free', `${Math.round(freemem() / 2 ** 20)}MB`],
+    ['os.memory.max', `${Math.round(totalmem() / 2 ** 20)}MB`],
+    ['os.memory.total', `${Math.round(totalmem() / 2 ** 20)}MB`],
+  ]
 }
 
 /** Sessions by when they expire, ephemeral znodes by session, connections. */
@@ -188,36 +140,9 @@ function watchesByPath({ state, clients }: ServerFacts): string {
   return lines(...[...byPath].flatMap(([path, ids]) => [path, ...ids.map(id => `\t${id}`)]), '')
 }
 
-/** The figures of `mntr`, by Apache's names. */
-export function monitorValues(facts: ServerFacts): Map<string, string | number> {
-  const { state, stats, clients, clock } = facts
-  const { tree } = state
-  let ephemerals = 0
-  for (const paths of tree.ephemerals.values()) ephemerals += paths.size
-  return new Map<string, string | number>([
-    ['zk_version', VERSION],
-    ['zk_server_state', 'standalone'],
-    ['zk_avg_latency', average(stats.latency.averageMs)],
-    ['zk_max_latency', orZero(stats.latency.maxMs)],
-    ['zk_min_latency', orZero(stats.latency.minMs)],
-    ['zk_packets_received', stats.received],
-    ['zk_packets_sent', stats.sent],
-    ['zk_num_alive_connections', clients.size],
-    ['zk_outstanding_requests', facts.outstanding()],
-    ['zk_znode_count', nodeCount(facts)],
-    ['zk_watch_count', tree.dataWatches.count + tree.childWatches.count],
-    ['zk_ephemerals_count', ephemerals],
-    ['zk_approximate_data_size', tree.dataBytes],
-    ['zk_global_sessions', state.sessions.sessions.size],
-    ['zk_local_sessions', 0],
-    ['zk_digest_mismatches_count', 0],
-    ['zk_uptime', Math.round(clock.nowMs() - facts.startedMs)],
-  ])
-}
-
 const ANSWERS: ReadonlyMap<string, Answer> = new Map<string, Answer>([
   ['ruok', () => 'imok'],
-  ['isro', () => 'rw'],
+  ['isro', facts => (facts.isReadOnly() ? 'ro' : 'rw')],
   ['srvr', facts => summary(facts, [])],
   [
     'stat',
@@ -225,12 +150,12 @@ const ANSWERS: ReadonlyMap<string, Answer> = new Map<string, Answer>([
   ],
   ['cons', ({ clients }) => lines(...[...clients].map(inDetail), '')],
   ['conf', configuration],
-  ['envi', environment],
+  ['envi', () => lines('Environment:', ...environmentOf().map(([name, value]) => `${name}=${value}`))],
   ['dump', dump],
   ['wchs', watchSummary],
   ['wchc', watchesBySession],
   ['wchp', watchesByPath],
-  ['mntr', facts => lines(...[...monitorValues(facts)].map(([name, value]) => `${name}\t${value}`))],
+  ['mntr', async facts => lines(...monitorLines(await figuresOf(facts)))],
   [
     'dirs',
     async ({ folder }) =>

@@ -1,4 +1,4 @@
-/** Least, mean and most of a duration in milliseconds. */
+/** Least, mean and most of a duration in milliseconds, or of another quantity. */
 export class LatencyStats {
   count = 0
   totalMs = 0
@@ -37,6 +37,24 @@ export class TrafficStats {
     this.received = 0
     this.sent = 0
     this.latency.reset()
+  }
+}
+
+/** What is counted for the whole server alone. */
+export class ServerStats extends TrafficStats {
+  connectionRequests = 0
+  connectionsRejected = 0
+  sessionsExpired = 0
+  /** Batches whose way to the disk took longer than is good. */
+  slowSyncs = 0
+  readonly syncTime = new LatencyStats()
+  /** Transactions in each batch. */
+  readonly batchSize = new LatencyStats()
+  readonly snapshotTime = new LatencyStats()
+
+  override reset(): void {
+    super.reset()
+    for (const stats of [this.syncTime, this.batchSize, this.snapshotTime]) stats.reset()
   }
 }
 

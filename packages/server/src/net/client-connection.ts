@@ -82,6 +82,11 @@ export class ClientConnection implements Watcher, ConnectionHandler {
     return `${this.#transport.remote.host}:${this.#transport.remote.port}`
   }
 
+  /** Whether it goes over TLS. */
+  get isSecure(): boolean {
+    return this.#transport.isSecure === true
+  }
+
   get sessionId(): bigint {
     return this.session?.id ?? 0n
   }

@@ -15,10 +15,10 @@ import { passwordDigest } from '../state/access.ts'
 /** Who can prove what to the server. */
 export interface AuthenticationOptions {
   /** The digest (`super:...`) of whoever may do everything; none by default. */
-  readonly superDigest: string | undefined
-  readonly sasl: SaslOptions | undefined
+  readonly superDigest?: string
+  readonly sasl?: SaslOptions
   /** Without an identity of one of these schemes a session can do nothing but authenticate. Default: it can. */
-  readonly requiredSchemes: readonly string[] | undefined
+  readonly requiredSchemes?: readonly string[]
 }
 
 /** Users who prove themselves by SASL, with the mechanism DIGEST-MD5. */

@@ -8,6 +8,8 @@ const INITIAL_BYTES = 256 << 10
 
 /** What the log stage tells the server. */
 export interface GroupCommitEvents {
+  /** A batch of so many records begins its way to the disk, where it ends with one of the others. */
+  onWriting?(recordCount: number): void
   /** Everything up to `GroupCommit.durable` is on disk: what waited for it can go out. */
   onDurable(): void
   /** The disk refused. Nothing that was not durable by then will ever be. */
@@ -102,6 +104,7 @@ export class GroupCommit {
   async #writeBatch(): Promise<void> {
     const batch = this.#gathering
     const upTo = this.#appended
+    this.#events.onWriting?.(upTo - this.#durable)
     this.#gathering = this.#spare
     this.#spare = batch
     try {

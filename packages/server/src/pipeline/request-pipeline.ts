@@ -8,7 +8,7 @@ import {
   type JuteReader,
   type Txn,
 } from '@conclave/protocol'
-import type { TrafficStats } from '../admin/server-stats.ts'
+import type { ServerStats } from '../admin/server-stats.ts'
 import type { ClientConnection, ConnectionOwner } from '../net/client-connection.ts'
 import { prepareMulti, writeMultiEnd, writeMultiResult } from '../ops/multi.ts'
 import { BODYLESS_OPERATIONS, READ_OPERATIONS, WRITE_OPERATIONS } from '../ops/op-table.ts'
@@ -30,7 +30,7 @@ export interface PipelineOptions extends SessionLimits, AuthenticationOptions {
   readonly enforceQuota: boolean
   /** Whether transactions are accepted from the beginning. */
   readonly isWritable: boolean
-  readonly stats: TrafficStats
+  readonly stats: ServerStats
   readonly answerFourLetterWord: (word: string) => string | Promise<string> | undefined
   /** Called after each transaction. */
   readonly onTransaction: () => void
@@ -90,6 +90,11 @@ export class RequestPipeline implements ConnectionOwner {
     return this.#clients
   }
 
+  /** Whether transactions are accepted. */
+  get isWritable(): boolean {
+    return this.#isWritable
+  }
+
   get attachedCount(): number {
     return this.#sessions.attachedCount
   }
@@ -106,6 +111,7 @@ export class RequestPipeline implements ConnectionOwner {
     const { host } = client
     const fromThere = [...this.#clients].filter(other => other.host === host).length
     if (fromThere <= maxClientCnxns) return
+    this.#options.stats.connectionsRejected++
     this.#logger.log('warn', 'too many connections from one address', { host, max: maxClientCnxns })
     client.destroy()
   }
@@ -126,7 +132,7 @@ export class RequestPipeline implements ConnectionOwner {
   /** Closes the sessions that were not heard of in time. */
   expireSessions(): void {
     if (!this.#isWritable) return
-    this.#sessions.expireAll()
+    this.#options.stats.sessionsExpired += this.#sessions.expireAll()
     this.#endTurn()
   }
 
@@ -193,6 +199,7 @@ export class RequestPipeline implements ConnectionOwner {
 
   onConnectRequest(client: ClientConnection, request: ConnectRequest): void {
     if (this.#stopped) return client.destroy()
+    this.#options.stats.connectionRequests++
     this.#sessions.connect(client, request, this.#isWritable)
   }
 

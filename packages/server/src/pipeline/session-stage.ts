@@ -100,12 +100,14 @@ export class SessionStage {
     this.#replies.touch(client)
   }
 
-  /** Closes the sessions that were not heard of in time. */
-  expireAll(): void {
+  /** Closes the sessions that were not heard of in time; returns how many. */
+  expireAll(): number {
+    let count = 0
     for (const { id, timeoutMs } of this.#state.sessions.expired(this.#clock.nowMs())) {
       this.#logger.log('info', 'session expired', { session: id, timeoutMs })
-      this.expire(id)
+      if (this.expire(id)) count++
     }
+    return count
   }
 
   /** Ends a session as if its time were up; `false` where there is none. */

@@ -32,8 +32,10 @@ export function findZooKeeper(
     return java === undefined ? undefined : { java, classPath: join(folder, '*') }
   }
   if (java === undefined || !hasServerJar(DEBIAN_JARS)) return undefined
-  // The manifest of Debian's jar names everything else that it needs, except something to write its log with.
-  const jars = ['zookeeper.jar', 'slf4j-simple.jar'].map(name => join(DEBIAN_JARS, name))
+  // The manifest of Debian's jar names everything else that it needs, except something to write its log with, and half of
+  // what serves the pages of its AdminServer.
+  const names = ['zookeeper', 'slf4j-simple', 'servlet-api', 'jetty9-util-ajax']
+  const jars = names.map(name => join(DEBIAN_JARS, `${name}.jar`))
   return { java, classPath: jars.filter(jar => existsSync(jar)).join(delimiter) }
 }
 
