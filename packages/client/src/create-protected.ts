@@ -1,8 +1,14 @@
-import { UsageError, uuid } from '@conclave/core'
+import { Backoff, sleep, UsageError, uuid } from '@conclave/core'
 import { baseName, childPath, isEphemeral, isSequential, parentPath, type Stat } from '@conclave/protocol'
 import type { ZooKeeper } from './client.ts'
 import type { Data } from './data.ts'
-import { ConnectionLossError, SessionExpiredError } from './errors.ts'
+import {
+  AbortedError,
+  ClientClosedError,
+  SessionExpiredError,
+  ZooKeeperError,
+  type ErrorContext,
+} from './errors.ts'
 import type { CreateOptions } from './operations.ts'
 import { NoNodeError } from './server-errors.ts'
 
@@ -14,9 +20,13 @@ export function protectedName(guid: string, name: string): string {
   return `${PREFIX}${guid}-${name}`
 }
 
+/** Requests wait for the connection by themselves; this is for a server that answers, but refuses. */
+const MAX_DELAY_MS = 1_000
+
 /**
  * Makes a sequential znode whose answer may be lost without the znode being lost. After a connection loss it looks
- * for its own name among the children: there, the lost answer is made good; not there, it is tried again.
+ * for its own name among the children: there, the lost answer is made good; not there, it is tried again. It does not
+ * end with neither, however long the servers are away: a second call, under another name, could make a second znode.
  */
 export async function createProtected(
   zk: ZooKeeper,
@@ -30,18 +40,55 @@ export async function createProtected(
   const parent = parentPath(path)
   const name = protectedName(guid, baseName(path))
   const { sessionId } = zk.session
+  // One of another session goes with that session; a create for this one must not be satisfied by it, nor be made anew
+  // in the next session, whose caller may not want it any more.
+  const assertSession = (ownerId: bigint): void => {
+    if (isEphemeral(mode) && ownerId !== sessionId) throw new SessionExpiredError(unknownOutcome(path))
+  }
   for (;;) {
     try {
       return await zk.create(childPath(parent, name), data, { ...options, mode })
     } catch (error) {
-      if (!(error instanceof ConnectionLossError) || error.outcome !== 'unknown') throw error
+      if (!mayPass(error) || error.outcome !== 'unknown') throw error
     }
-    const found = await find(zk, parent, name, options.signal)
-    if (found === undefined) continue
-    // One of another session goes with that session; a create for this one must not be satisfied by it.
-    if (!isEphemeral(mode) || found.stat.ephemeralOwner === sessionId) return found
-    throw new SessionExpiredError({ operation: 'create', path, outcome: 'unknown' })
+    const found = await findUntilAnswered(zk, path, name, options.signal, () =>
+      assertSession(zk.session.sessionId),
+    )
+    assertSession(found?.stat.ephemeralOwner ?? zk.session.sessionId)
+    if (found !== undefined) return found
   }
+}
+
+/** Looks for it until a server has said whether it is there. */
+async function findUntilAnswered(
+  zk: ZooKeeper,
+  path: string,
+  name: string,
+  signal: AbortSignal | undefined,
+  assertWanted: () => void,
+): Promise<{ path: string; stat: Stat } | undefined> {
+  const backoff = new Backoff(zk.platform.random, { maxMs: MAX_DELAY_MS })
+  for (;;) {
+    assertWanted()
+    try {
+      return await find(zk, parentPath(path), name, signal)
+    } catch (error) {
+      const context = unknownOutcome(path)
+      if (error instanceof AbortedError) throw new AbortedError({ ...context, cause: error.cause })
+      if (error instanceof ClientClosedError || zk.state === 'closed') throw new ClientClosedError(context)
+      if (!mayPass(error) && !(error instanceof SessionExpiredError)) throw error
+    }
+    // An abort is found by the next request.
+    await sleep(zk.platform.clock, backoff.nextDelayMs(), signal).catch(() => {})
+  }
+}
+
+function mayPass(error: unknown): error is ZooKeeperError {
+  return error instanceof ZooKeeperError && error.retryable
+}
+
+function unknownOutcome(path: string): ErrorContext {
+  return { operation: 'create', path, outcome: 'unknown' }
 }
 
 /** The child of that name. `sync` first: the server reached now may not yet know what another has confirmed. */

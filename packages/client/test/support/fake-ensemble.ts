@@ -214,7 +214,10 @@ class FakeConnection implements Peer {
       }
       case OpCode.getChildren2:
         return reply(0, writer => {
-          GetChildren2Response.write(writer, { children: [...ensemble.znodes.keys()], stat: statOf() })
+          GetChildren2Response.write(writer, {
+            children: [...ensemble.znodes.keys()].map(path => path.slice(1)),
+            stat: statOf(),
+          })
         })
       case OpCode.setData: {
         const { path, data, version } = SetDataRequest.read(reader)
