@@ -53,6 +53,8 @@ export class ExamplePrograms {
 
   /** Runs one, and holds it to what it says. */
   async run(example: Example): Promise<void> {
+    // Of one that neither ends nor prints nothing could be said.
+    expect(example.isEndless && example.prints.length === 0).toBe(false)
     await this.#plant(example)
     const program = new TestProcess(process.execPath, [this.#fileOf(example, '.js')])
     let hasEnded = false
@@ -73,7 +75,11 @@ export class ExamplePrograms {
     const { chroots } = atServer(example.code, '')
     for (const chroot of ['', ...chroots]) {
       const zk = await ZooKeeper.connect(this.#connectString + this.#chrootOf(example) + chroot)
-      await zk.ensurePath('/').finally(() => zk.close())
+      try {
+        await zk.ensurePath('/')
+      } finally {
+        await zk.close()
+      }
     }
   }
 
