@@ -1,4 +1,4 @@
-import { ConnectionLossError, ZooKeeper } from '@conclave/client'
+import { ConnectionLossError, NoNodeError, ZooKeeper } from '@conclave/client'
 import { EmbeddedServerProcess, eventually, FaultProxy, leakGuard, type Direction } from '@conclave/testing'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 
@@ -79,6 +79,33 @@ test.for<Direction>(['toServer', 'toClient'])(
     expect(outcomes).toContain('applied')
     expect(outcomes).toContain('unknown')
     expect(zk.session.sessionId).toBe(sessionId)
+    await zk.close()
+  },
+)
+
+test.for<Direction>(['toServer', 'toClient'])(
+  'retryWrites - writes that may be done twice succeed wherever the connection breaks %s',
+  async direction => {
+    const zk = await ZooKeeper.connect(proxy.connectString, { retryWrites: true })
+    const folder = `/retried-${direction}`
+    await witness.create(folder)
+    const unknown = new Set<string>()
+    const cuts = await cutAtEveryByte(direction, async atByte => {
+      const path = `${folder}/${atByte}`
+      await witness.create(path)
+      const [written, conditional, removed] = await Promise.allSettled([
+        zk.setData(folder, `${atByte}`),
+        zk.setData(path, 'x', { expectedVersion: 0 }),
+        zk.delete(path),
+      ])
+      expect([written.status, removed.status]).toEqual(['fulfilled', 'fulfilled'])
+      expect((await witness.getData(folder)).data?.toString()).toBe(`${atByte}`)
+      expect(await witness.exists(path)).toBeNull()
+      if (conditional.status === 'rejected') unknown.add((conditional.reason as ConnectionLossError).outcome)
+    })
+    expect(cuts).toBeGreaterThan(50)
+    expect(unknown).toContain('unknown')
+    await expect(zk.delete(`${folder}/0`)).rejects.toBeInstanceOf(NoNodeError)
     await zk.close()
   },
 )

@@ -58,12 +58,16 @@ export interface Call<Request = unknown, Response = unknown, Result = unknown> {
   readonly operation: Operation<Request, Response>
   /** Sending it twice does no more than sending it once: after a lost connection it is simply sent again. */
   readonly repeatable: boolean
+  /** It changes something, though repeatable: after its sending nobody knows whether it has. */
+  readonly isWrite?: true
   /** Which kind of watch it can leave. */
   readonly watch?: OneShotKind
   /** What the caller gets for an answer. May throw. */
   result(response: Response, chroot: Chroot): Result
   /** What the caller gets for `noNode`, and which watch that leaves; otherwise it is an error. */
   readonly absent?: { readonly result: Result; readonly watch: OneShotKind }
+  /** Sent again, it is fulfilled by `noNode`: it was this very request that removed the znode, or somebody else's. */
+  readonly isDoneByAbsence?: true
 }
 
 const nothing = (): void => {}
@@ -106,6 +110,16 @@ export const setDataCall: Call<SetDataRequest, StatResponse, Stat> = {
   repeatable: false,
   result: response => response.stat,
 }
+
+/** Of the writes, those that do the same when they are done twice: the ones that expect no version. */
+export const repeatableDeleteCall: typeof deleteCall = {
+  ...deleteCall,
+  repeatable: true,
+  isWrite: true,
+  isDoneByAbsence: true,
+}
+
+export const repeatableSetDataCall: typeof setDataCall = { ...setDataCall, repeatable: true, isWrite: true }
 
 export const multiCall: Call<MultiRequest, MultiResponse, MultiResult[]> = {
   name: 'multi',
@@ -166,6 +180,8 @@ export const setAclCall: Call<SetAclRequest, StatResponse, Stat> = {
   repeatable: false,
   result: response => response.stat,
 }
+
+export const repeatableSetAclCall: typeof setAclCall = { ...setAclCall, repeatable: true, isWrite: true }
 
 export const whoAmICall: Call<void, WhoAmIResponse, readonly ClientInfo[]> = {
   name: 'whoAmI',

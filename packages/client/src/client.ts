@@ -29,7 +29,7 @@ export class ZooKeeper extends Operations {
     const { hosts, chroot } = toHostProvider(target, options.platform)
     const root = new Chroot(new Chroot(chroot).prepend(options.chroot))
     const session = new Session(hosts, root, options)
-    super(session, root)
+    super(session, root, options)
     this.#options = options
     this.#hosts = hosts
     this.#session = session

@@ -83,9 +83,17 @@ export abstract class Operations {
   readonly #session: Session
   readonly #chroot: Chroot
 
-  protected constructor(session: Session, chroot: Chroot) {
+  /** See `ConnectOptions.retryWrites`. */
+  readonly #retryWrites: boolean
+
+  protected constructor(
+    session: Session,
+    chroot: Chroot,
+    { retryWrites }: { readonly retryWrites: boolean },
+  ) {
     this.#session = session
     this.#chroot = chroot
+    this.#retryWrites = retryWrites
   }
 
   /** Makes a znode; the path returned has the sequence number of a sequential one. */
@@ -114,7 +122,8 @@ export abstract class Operations {
   delete(path: string, options: WriteOptions = {}): Promise<void> {
     const { expectedVersion = ANY_VERSION, signal } = options
     const request = { path: this.#chroot.prepend(path), version: expectedVersion }
-    return this.#session.pipeline.submit(calls.deleteCall, request, { path, signal })
+    const call = this.#mayRepeat(expectedVersion) ? calls.repeatableDeleteCall : calls.deleteCall
+    return this.#session.pipeline.submit(call, request, { path, signal })
   }
 
   /** The stat, or `null` where there is no such znode. A watch fires at creation, change of data and deletion. */
@@ -133,7 +142,13 @@ export abstract class Operations {
   setData(path: string, data: Data, options: WriteOptions = {}): Promise<Stat> {
     const { expectedVersion = ANY_VERSION, signal } = options
     const request = { path: this.#chroot.prepend(path), data: toBytes(data), version: expectedVersion }
-    return this.#session.pipeline.submit(calls.setDataCall, request, { path, signal })
+    const call = this.#mayRepeat(expectedVersion) ? calls.repeatableSetDataCall : calls.setDataCall
+    return this.#session.pipeline.submit(call, request, { path, signal })
+  }
+
+  /** A write that expects a version fails the second time when it succeeded the first. */
+  #mayRepeat(expectedVersion: number): boolean {
+    return this.#retryWrites && expectedVersion === ANY_VERSION
   }
 
   /** The names of the children, in no order. A watch fires when that list changes and at deletion. */
@@ -224,7 +239,8 @@ export abstract class Operations {
   setAcl(path: string, acl: readonly Acl[], options: WriteOptions = {}): Promise<Stat> {
     const { expectedVersion = ANY_VERSION, signal } = options
     const request = { path: this.#chroot.prepend(path), acl, version: expectedVersion }
-    return this.#session.pipeline.submit(calls.setAclCall, request, { path, signal })
+    const call = this.#mayRepeat(expectedVersion) ? calls.repeatableSetAclCall : calls.setAclCall
+    return this.#session.pipeline.submit(call, request, { path, signal })
   }
 
   /** Proves one more identity, now and on every further connection. A refusal ends the session. */

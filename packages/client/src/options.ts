@@ -47,6 +47,13 @@ export interface ConnectOptions {
   readonly session?: SessionCredentials
   /** Whether a session that was lost is followed by a new one. Default `true`. */
   readonly renewSession?: boolean
+  /**
+   * Whether a write that was under way when the connection broke is sent again, within the session, where doing it twice
+   * does the same as once: `setData`, `setAcl` and `delete` that expect no version. A `delete` that then finds nothing has
+   * succeeded. All other writes end with the outcome `unknown`. Default `false`: these do so too, because what somebody
+   * else wrote in between would be overwritten.
+   */
+  readonly retryWrites?: boolean
   /** Whether a server that is cut off from its ensemble, and only reads, will do. Default `false`. */
   readonly allowReadOnly?: boolean
   /** The largest request that is sent, in bytes: the servers' `jute.maxbuffer`. Default 1,048,575. */
@@ -96,6 +103,7 @@ export function resolveOptions(options: ConnectOptions): ResolvedOptions {
     chroot: '/',
     auth: [],
     renewSession: true,
+    retryWrites: false,
     allowReadOnly: false,
     maxFrameBytes: DEFAULT_MAX_FRAME_BYTES,
     maxReplyBytes: DEFAULT_MAX_REPLY_BYTES,

@@ -18,6 +18,8 @@ export class PendingRequest {
   xid = 0
   /** With what it was last written to a connection; `undefined` while it waits for one. */
   batch: Batch | undefined = undefined
+  /** An earlier connection took it as well, and was lost before the answer. */
+  isRepeat = false
   /** Its promise is settled already (the caller aborted); the reply, if one comes, is dropped. */
   abandoned = false
   next: PendingRequest | undefined = undefined
@@ -40,7 +42,8 @@ export class PendingRequest {
 
   /** A request that changes nothing, and one that was never sent, was not applied; of the others nothing is known. */
   get outcome(): Outcome {
-    return this.wasSent && !this.call.repeatable ? 'unknown' : 'not-applied'
+    const { repeatable, isWrite = !repeatable } = this.call
+    return isWrite && (this.wasSent || this.isRepeat) ? 'unknown' : 'not-applied'
   }
 
   /** Calls back just before the promise settles. */

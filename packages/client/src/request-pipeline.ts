@@ -193,12 +193,14 @@ export class RequestPipeline {
   }
 
   #refuse(pending: PendingRequest, errorCode: number): void {
-    const { absent } = pending.call
-    if (absent === undefined || errorCode !== ABSENT) {
-      return pending.reject(errorFromCode(errorCode, pending.context))
+    const { absent, isDoneByAbsence } = pending.call
+    if (errorCode === ABSENT && absent !== undefined) {
+      this.#addWatch(absent.watch, pending)
+      return pending.resolve(absent.result)
     }
-    this.#addWatch(absent.watch, pending)
-    pending.resolve(absent.result)
+    if (errorCode === ABSENT && isDoneByAbsence === true && pending.isRepeat)
+      return pending.resolve(undefined)
+    pending.reject(errorFromCode(errorCode, pending.context))
   }
 
   #addWatch(kind: WatchKind, { watcher, request }: PendingRequest): void {
@@ -223,6 +225,7 @@ export class RequestPipeline {
     this.#pending.filter(pending => {
       if (pending.abandoned) return false
       if (pending.call.repeatable || !pending.wasSent) {
+        pending.isRepeat ||= pending.wasSent
         pending.batch = undefined
         return true
       }

@@ -266,6 +266,17 @@ describe('helpers', () => {
     await zk.ensurePath('/')
   })
 
+  test('deleteRecursive - it takes a few transactions, each far below the limit of a request', async () => {
+    await zk.create('/wide')
+    const paths = Array.from({ length: 1_000 }, (_, i) => `/wide/${String(i).padStart(500, '0')}`)
+    await Promise.all(paths.map(path => zk.create(path)))
+    const answered = (operation: string): number => zk.metrics.operations[operation]?.answered ?? 0
+    const before = [answered('multi'), answered('delete')]
+    await zk.deleteRecursive('/wide')
+    expect(await zk.exists('/wide')).toBeNull()
+    expect([answered('multi'), answered('delete')]).toEqual([before[0]! + 8, before[1]])
+  })
+
   test('deleteRecursive - it removes a tree, also one that others are pulling at', async () => {
     for (let i = 0; i < 5; i++) await zk.ensurePath(`/tree/${i}/x/y`)
     await Promise.all([zk.deleteRecursive('/tree'), zk.deleteRecursive('/tree/3')])

@@ -669,6 +669,24 @@ describe('closing', () => {
 })
 
 describe('requests', () => {
+  test('retryWrites - a write that was sent has an unknown outcome when it cannot be sent again', async () => {
+    const simulation = new Simulation()
+    const zk = await simulation.connect({ retryWrites: true })
+    simulation.ensemble.mute = true
+    const sent = looseEnd(zk.setData('/a', 'x'))
+    const conditional = looseEnd(zk.setData('/a', 'y', { expectedVersion: 3 }))
+    await settle()
+    simulation.network.stop('zk1')
+    await settle()
+    expect(await outcomeOf(conditional)).toBe('ConnectionLossError:unknown')
+    expect(await outcomeOf(sent)).toBe('pending')
+    const never = looseEnd(zk.setData('/a', 'z'))
+    await simulation.clock.advance(20_000)
+    expect(await outcomeOf(sent)).toBe('ConnectionLossError:unknown')
+    expect(await outcomeOf(never)).toBe('ConnectionLossError:not-applied')
+    await zk.detach()
+  })
+
   test('size - one above the limit is refused with its size, and those around it are not harmed', async () => {
     const simulation = new Simulation()
     const zk = await simulation.connect({ maxFrameBytes: 100 })
