@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -10,7 +10,7 @@ import {
   TemporaryFolder,
   TestProcess,
 } from '@conclave/testing'
-import { defaultDataFolder, EmbeddedEngine } from 'conclave'
+import { connect, defaultDataFolder, EmbeddedEngine } from 'conclave'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
 const program = fileURLToPath(new URL('../../packages/conclave/dist/bin.js', import.meta.url))
@@ -42,7 +42,10 @@ beforeAll(() => {
   folder = new TemporaryFolder()
   writeFileSync(path('package.json'), '{ "name": "@scope/cli test", "type": "module" }')
   writeFileSync(path('tasks.js'), tasks)
-  writeFileSync(path('broken.js'), 'export function f( {')
+  writeFileSync(path('broken.js'), 'export const a = 1\nexport function f( {')
+  writeFileSync(path('exits.js'), 'process.exit(0)')
+  writeFileSync(path('never.js'), 'await new Promise(() => {})\nexport function f() {}')
+  writeFileSync(path('endless.js'), "import fs from 'node:fs'\nfs.writeFileSync('begun', '')\nfor (;;);")
   mkdirSync(path('typed'))
   writeFileSync(path('typed/tasks.ts'), typescriptTasks)
   writeFileSync(path('typed/helper.ts'), 'export const twice = (n: number): number => 2 * n')
@@ -143,8 +146,44 @@ describe('conclave run - results', () => {
     expect(lines(readFileSync(path('out.ndjson'), 'utf8'))).toEqual([1, 2, 3])
   })
 
-  test('no input - an empty result', async () => {
-    expect(await conclave(['run', './tasks.js#square', '-n', '1'])).toMatchObject({ code: 0, stdout: '' })
+  test('no input - an empty result, and nothing is started for it', async () => {
+    const empty = await conclave(['run', './tasks.js#square', '-c', '127.0.0.1:1', '-o', 'empty.ndjson'])
+    expect(empty).toMatchObject({ code: 0, stdout: '' })
+    expectOneSentence(empty.stderr, /the input is empty/i)
+    expect(readFileSync(path('empty.ndjson'), 'utf8')).toBe('')
+  })
+
+  test.skipIf(!existsSync('/dev/full'))('--output - a full disk is always told', async () => {
+    const full = await conclave(['run', './tasks.js#square', '-n', '1', '-o', '/dev/full'], '1\n')
+    expect(full.code).toBe(1)
+    expectOneSentence(full.stderr, /cannot write to \/dev\/full: ENOSPC/)
+  })
+
+  test('--output - earlier results stay until there is a job for new ones', async () => {
+    writeFileSync(path('kept.ndjson'), 'precious')
+    const to = ['-o', 'kept.ndjson']
+    expect((await conclave(['run', './tasks.js#square', ...to], '{bad\n')).code).toBe(2)
+    expect((await conclave(['run', 'square', '-c', '127.0.0.1:1', ...to], '1\n')).code).toBe(1)
+    expect(readFileSync(path('kept.ndjson'), 'utf8')).toBe('precious')
+    expect((await conclave(['run', './tasks.js#square', '-n', '1', ...to], '2\n')).code).toBe(0)
+    expect(readFileSync(path('kept.ndjson'), 'utf8')).toBe('4\n')
+  })
+
+  test('killed runs - the next one removes what they left, and nothing of those that live', async () => {
+    await using zk = await connect(`embedded:${defaultDataFolder(folder.path, env())}`)
+    const gone = new TestProcess(process.execPath, ['-e', ''])
+    await gone.ended
+    const [abandoned, alive, occupied] = [
+      `run-${gone.pid}-a`,
+      `run-${process.pid}-a`,
+      `run-${gone.pid}-b`,
+    ].map(name => `/conclave/${name}`)
+    for (const cluster of [abandoned!, alive!]) await zk.ensurePath(`${cluster}/jobs/x/inputs`)
+    await zk.ensurePath(`${occupied!}/agents`)
+    await zk.create(`${occupied!}/agents/one`, null, { mode: 'ephemeral' })
+    expect((await conclave(['run', './tasks.js#square', '-n', '1'], '1\n')).code).toBe(0)
+    const { children } = await zk.getChildren('/conclave')
+    expect(children.sort()).toEqual([alive!, occupied!].map(root => root.split('/').at(-1)).sort())
   })
 
   test('a reader that has enough - ends without a word of it', async () => {
@@ -188,7 +227,31 @@ describe('conclave run - bad input', () => {
     expectOneSentence(unnamed.stderr, /names no function/)
     const broken = await conclave(['run', './broken.js#f'], '1\n')
     expect(broken.code).toBe(2)
-    expectOneSentence(broken.stderr, /broken\.js cannot be loaded: /)
+    expectOneSentence(broken.stderr, /\/broken\.js cannot be loaded: .* \(\/.*\/broken\.js:2\)$/m)
+  })
+
+  test('a task module that cannot be loaded - each command says so before it starts anything', async () => {
+    const sentences: [string, RegExp][] = [
+      ['broken.js', /broken\.js cannot be loaded: .*\/broken\.js:2\)$/m],
+      ['exits.js', /exits\.js cannot be loaded: it calls process\.exit\(0\)/],
+      ['never.js', /never\.js cannot be loaded: it waits for something that never comes/],
+    ]
+    for (const [module, sentence] of sentences) {
+      for (const args of [
+        ['run', `./${module}#f`],
+        ['up', '-t', module],
+        ['join', '-t', module],
+      ]) {
+        const { code, stderr } = await conclave(args, '1\n')
+        expect({ args, code }).toEqual({ args, code: 2 })
+        expectOneSentence(stderr, sentence)
+      }
+    }
+    mkdirSync(path('other'), { recursive: true })
+    writeFileSync(path('other/tasks.js'), tasks)
+    const twins = await conclave(['up', '-t', 'tasks.js', '-t', 'other/tasks.js'])
+    expect(twins.code).toBe(2)
+    expectOneSentence(twins.stderr, /are both called 'tasks': rename one/)
   })
 
   test('an input pattern that matches nothing', async () => {
@@ -370,6 +433,29 @@ describe('conclave - servers', () => {
     expect(await run.ended).toEqual({ code: 130, signal: null })
     const written = lines(readFileSync(path('partial.ndjson'), 'utf8'))
     expect(written).toEqual(written.map((_, i) => i + 1))
+  })
+
+  test.each([
+    ['waits for its input', ['run', './tasks.js#square', '-o', 'begun']],
+    ['loads a module for ever', ['run', './endless.js#f']],
+    ['loads a module for ever', ['join', '-t', 'endless.js']],
+  ])('SIGINT - ends what %s: %j', async (_what, args) => {
+    rmSync(path('begun'), { force: true })
+    const child = spawn(process.execPath, [program, ...args], {
+      cwd: folder.path,
+      env: { ...process.env, ...env() },
+      stdio: ['pipe', 'ignore', 'pipe'],
+    })
+    const forget = killAtExit(child.pid!)
+    let stderr = ''
+    child.stderr.on('data', chunk => (stderr += String(chunk)))
+    const ended = new Promise(resolve => child.once('close', resolve))
+    await eventually(() => existsSync(path('begun')))
+    child.kill('SIGINT')
+    // Its standard input is still open.
+    expect(await ended).toBe(130)
+    expect(stderr).toBe('')
+    forget()
   })
 
   test('help - every command shows an example', async () => {

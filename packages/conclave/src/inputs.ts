@@ -23,11 +23,29 @@ function escapeWhole(path: string): string {
   return path.replace(/[\\*?[\]{}()!+@|]/g, '\\$&')
 }
 
-/** One value a line from standard input; empty lines are skipped. Throws `UsageError` for a line that is not JSON. */
-export async function* readJsonLines(input: NodeJS.ReadableStream): AsyncGenerator<unknown> {
+/** The same values, after waiting for the first; `undefined` where there is none. */
+export async function unlessEmpty<T>(values: AsyncGenerator<T>): Promise<AsyncGenerator<T> | undefined> {
+  const first = await values.next()
+  if (first.done === true) return undefined
+  return (async function* () {
+    yield first.value
+    yield* values
+  })()
+}
+
+/**
+ * One value a line from standard input; empty lines are skipped, and a byte order mark at the start. Throws
+ * `UsageError` for a line that is not JSON, and the signal's reason.
+ */
+export async function* readJsonLines(
+  input: NodeJS.ReadableStream,
+  signal?: AbortSignal,
+): AsyncGenerator<unknown> {
   let number = 0
-  for await (const line of createInterface({ input, crlfDelay: Infinity })) {
+  const options = { input, crlfDelay: Infinity, ...(signal === undefined ? {} : { signal }) }
+  for await (const text of createInterface(options)) {
     number++
+    const line = number === 1 ? text.replace(/^\uFEFF/, '') : text
     if (line.trim() === '') continue
     try {
       yield JSON.parse(line) as unknown
@@ -39,4 +57,6 @@ export async function* readJsonLines(input: NodeJS.ReadableStream): AsyncGenerat
       )
     }
   }
+  // An abort closes the reader as the end of the input would.
+  signal?.throwIfAborted()
 }

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
-import { open } from 'node:fs/promises'
+import { open, type FileHandle } from 'node:fs/promises'
 import type { Writable } from 'node:stream'
+import { finished } from 'node:stream/promises'
 import { codeOf, ConclaveError, UsageError } from '@conclave/core'
 
 /** Lines gather up to this size before they are handed to the system: a write of its own for each would cost more. */
@@ -13,26 +14,37 @@ const MAX_GATHERED_CHARS = 65_536
 export class LineWriter {
   readonly #stream: Writable
   readonly #name: string
+  readonly #file: FileHandle | undefined
   #gathered = ''
   #flush: NodeJS.Immediate | undefined
   #error: Error | undefined
 
-  private constructor(stream: Writable, name: string) {
+  private constructor(stream: Writable, name: string, file?: FileHandle) {
     this.#stream = stream
     this.#name = name
+    this.#file = file
     stream.on('error', error => (this.#error ??= error))
   }
 
-  /** Opens the file, emptying it, or standard output where `path` is `undefined`. */
+  /**
+   * Opens the file, or standard output where `path` is `undefined`. What the file holds stays until `begin`. Throws
+   * `UsageError` where it cannot be written to.
+   */
   static async open(path: string | undefined): Promise<LineWriter> {
     if (path === undefined) return new LineWriter(process.stdout, 'standard output')
-    const file = await open(path, 'w').catch((error: unknown) => {
+    const file = await open(path, 'a').catch((error: unknown) => {
       throw new UsageError(
         `cannot write to '${path}' (${codeOf(error)}): name another file with --output`,
         error,
       )
     })
-    return new LineWriter(file.createWriteStream(), path)
+    return new LineWriter(file.createWriteStream(), path, file)
+  }
+
+  /** Empties the file: from now on there is something better to put into it. */
+  async begin(): Promise<void> {
+    // A device or a pipe has nothing in it.
+    if ((await this.#file?.stat())?.isFile() === true) await this.#file!.truncate()
   }
 
   async write(line: string): Promise<void> {
@@ -57,12 +69,21 @@ export class LineWriter {
   /** Resolves when every line has been taken by the system. */
   async end(): Promise<void> {
     this.#send()
-    await new Promise<void>(resolve => {
-      // Standard output is not this writer's to close.
-      if (this.#stream === process.stdout) this.#stream.write('', () => resolve())
-      else this.#stream.end(() => resolve())
-    })
+    try {
+      await this.#taken()
+    } catch (error) {
+      // What went wrong first is what there is to tell; this may only be its echo.
+      this.#error ??= this.#stream.errored ?? (error as Error)
+    }
     this.#throwIfFailed()
+  }
+
+  #taken(): Promise<void> {
+    if (this.#file !== undefined) return finished(this.#stream.end())
+    // Standard output is not this writer's to close.
+    return new Promise((resolve, reject) => {
+      this.#stream.write('', error => (error ? reject(error) : resolve()))
+    })
   }
 
   #send(): boolean {

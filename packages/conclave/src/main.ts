@@ -1,5 +1,4 @@
 import { createRequire } from 'node:module'
-import { codeOf } from '@conclave/core'
 import { Command } from 'commander'
 import { joinCommand } from './commands/join.ts'
 import { logCommand } from './commands/log.ts'
@@ -32,10 +31,8 @@ export async function main(argv: readonly string[]): Promise<number> {
     const command = make()
     program.addCommand(command.copyInheritedSettings(program))
   }
-  // Told by whoever writes results; for anything else a reader that has gone is no failure.
-  process.stdout.on('error', error => {
-    if (codeOf(error) !== 'EPIPE') process.exitCode = report(error, false)
-  })
+  // Told by `LineWriter`, which every command writes its data with.
+  process.stdout.on('error', () => {})
   try {
     await program.parseAsync(argv)
     return 0

@@ -1,12 +1,15 @@
 import type { Cluster, Job, TaskOutcome } from '@conclave/cluster'
-import { nodePlatform, UsageError, uuid, type Logger } from '@conclave/core'
+import { abortAfter, nodeClock, nodePlatform, orAborted, UsageError, uuid, type Logger } from '@conclave/core'
 import { connectCluster } from './connect.ts'
 import { Exit, ExitCode } from './exit.ts'
-import { matchFiles, readJsonLines } from './inputs.ts'
+import { matchFiles, readJsonLines, unlessEmpty } from './inputs.ts'
 import { LineWriter } from './line-writer.ts'
 import { startLocalCluster } from './local-cluster.ts'
+import { oneLine } from './one-line.ts'
 import { count, say } from './output.ts'
+import { ownClusterName, removeAbandonedClusters, removeOwnCluster } from './own-clusters.ts'
 import { showProgress } from './progress.ts'
+import { tellOfServers } from './tell-of-servers.ts'
 import { checkTaskExists, parseTaskReference, taskNameOf } from './task-modules.ts'
 
 export interface RunJobOptions {
@@ -27,6 +30,9 @@ export interface RunJobOptions {
   readonly signal: AbortSignal
 }
 
+/** How long a job that nobody will read tries to remove what it left on the servers, in milliseconds. */
+const TIDY_UP_MS = 1_000
+
 /** Runs a job and writes its results. Throws `Exit` where tasks failed, after everything else was written. */
 export async function runJob(options: RunJobOptions): Promise<void> {
   if (options.input.length === 0 && process.stdin.isTTY) {
@@ -34,8 +40,13 @@ export async function runJob(options: RunJobOptions): Promise<void> {
       "there is no input: name files with --input 'docs/**/*.md', or pipe lines of JSON in",
     )
   }
-  if (options.connect === undefined) await runOnOwnCluster(options)
-  else await runOnSharedCluster(options, options.connect)
+  try {
+    if (options.connect === undefined) await runOnOwnCluster(options)
+    else await runOnSharedCluster(options, options.connect)
+  } finally {
+    // What was not read is for nobody; whoever writes it must not keep this process waiting.
+    if (options.input.length === 0) process.stdin.destroy()
+  }
 }
 
 /** Starts a cluster under a name of its own on the project's embedded server, and removes it afterwards. */
@@ -44,10 +55,12 @@ async function runOnOwnCluster(options: RunJobOptions): Promise<void> {
     throw new UsageError('--cluster names a cluster that runs already: say with --connect where it is')
   }
   const { module, functionName } = parseTaskReference(options.task)
-  const [inputs] = await Promise.all([collectInputs(options), checkTaskExists(module, functionName)])
-  const output = await LineWriter.open(options.output)
   const { nodes, slots, logger, signal } = options
-  const name = `run-${uuid(nodePlatform.random).slice(0, 8)}`
+  await checkTaskExists(module, functionName, signal)
+  const output = await LineWriter.open(options.output)
+  const inputs = await collectInputs(options)
+  if (inputs === undefined) return writeNothing(output)
+  const name = ownClusterName(uuid(nodePlatform.random).slice(0, 8))
   await using local = await startLocalCluster({
     cluster: name,
     tasks: module,
@@ -57,20 +70,21 @@ async function runOnOwnCluster(options: RunJobOptions): Promise<void> {
     signal,
   })
   await using cluster = await connectCluster({ connect: local.connect, cluster: name, signal })
+  const tidying = tidyUp(removeAbandonedClusters(cluster.zk))
   try {
     await submitAndWrite(cluster, functionName, inputs, output, options)
   } finally {
     await local.close()
-    // What is left of it where this fails disturbs nobody; what failed before it is what there is to tell.
-    await cluster.zk.deleteRecursive(`/conclave/${name}`).catch(() => {})
+    await Promise.all([tidying, tidyUp(removeOwnCluster(cluster.zk, name))])
   }
 }
 
 async function runOnSharedCluster(options: RunJobOptions, connect: string): Promise<void> {
   const { cluster: name = 'default', logger, signal } = options
   const task = taskNameOf(options.task)
-  const inputs = await collectInputs(options)
   const output = await LineWriter.open(options.output)
+  const inputs = await collectInputs(options)
+  if (inputs === undefined) return writeNothing(output)
   await using cluster = await connectCluster({
     connect,
     cluster: name,
@@ -89,8 +103,20 @@ async function runOnSharedCluster(options: RunJobOptions, connect: string): Prom
 
 type Inputs = readonly unknown[] | AsyncIterable<unknown>
 
-async function collectInputs(options: RunJobOptions): Promise<Inputs> {
-  return options.input.length > 0 ? matchFiles(options.input) : readJsonLines(process.stdin)
+/** `undefined` where there is none. */
+async function collectInputs({ input, signal }: RunJobOptions): Promise<Inputs | undefined> {
+  return input.length > 0 ? matchFiles(input) : unlessEmpty(readJsonLines(process.stdin, signal))
+}
+
+async function writeNothing(output: LineWriter): Promise<void> {
+  await output.begin()
+  await output.end()
+  say('The input is empty: there was nothing to do.')
+}
+
+/** What is left where it fails, or takes long, disturbs nobody; what failed before it is what there is to tell. */
+async function tidyUp(work: Promise<unknown>): Promise<void> {
+  await orAborted(work, abortAfter(nodeClock, TIDY_UP_MS)).catch(() => {})
 }
 
 async function submitAndWrite(
@@ -101,17 +127,19 @@ async function submitAndWrite(
   options: RunJobOptions,
 ): Promise<void> {
   const { maxAttempts, signal } = options
+  tellOfServers(cluster.zk, signal)
   const startedMs = performance.now()
   const job = await cluster.submit(task, inputs, { maxAttempts, signal })
+  await output.begin()
   let failed: number
   try {
     failed = await writeOutcomes(job, inputs, output, options)
   } catch (error) {
     // Nobody will read the rest: an interrupted run, a full disk, a reader that has enough.
-    await job.remove().catch(() => {})
+    await tidyUp(job.remove())
     throw error
   }
-  await job.remove()
+  await orAborted(job.remove(), signal)
   const seconds = (performance.now() - startedMs) / 1000
   const rate = Math.round(job.taskCount / seconds).toLocaleString('en')
   const failures = failed === 0 ? '' : `, ${failed} of them failed`
@@ -155,7 +183,7 @@ type Failure = Exclude<TaskOutcome<unknown>, { readonly status: 'succeeded' }>
 function describeFailure(failure: Failure): string {
   if (failure.status === 'cancelled') return 'was cancelled'
   const { error, attempt } = failure
-  return `failed after ${count(attempt, 'attempt')}: ${error.name}: ${error.message}`
+  return `failed after ${count(attempt, 'attempt')}: ${error.name}: ${oneLine(error.message)}`
 }
 
 /** One task as a line of `--envelope`. */

@@ -2,7 +2,7 @@ import { existsSync, statSync } from 'node:fs'
 import { basename } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { Worker } from 'node:worker_threads'
-import { UsageError } from '@conclave/core'
+import { orAborted, UsageError } from '@conclave/core'
 import { builtModule } from './built-module.ts'
 import type { ModuleExports } from './module-exports.ts'
 import { threadImportsFor } from './thread-imports.ts'
@@ -21,6 +21,23 @@ export function parseTaskModule(path: string): URL {
   return module
 }
 
+/** The files of task modules. Throws `UsageError` likewise, and where two would give their tasks the same names. */
+export function parseTaskModules(paths: readonly string[]): URL[] {
+  const modules = new Map<string, URL>()
+  for (const path of paths) {
+    const module = parseTaskModule(path)
+    const name = moduleNameOf(path)
+    const other = modules.get(name)
+    if (other !== undefined && other.href !== module.href) {
+      throw new UsageError(
+        `the task modules ${fileURLToPath(other)} and ${fileURLToPath(module)} are both called '${name}': rename one`,
+      )
+    }
+    modules.set(name, module)
+  }
+  return [...modules.values()]
+}
+
 /** Reads `./tasks.js#countWords`. Throws `UsageError` where there is no such file; the function is not looked for. */
 export function parseTaskReference(text: string): { readonly module: URL; readonly functionName: string } {
   const hash = text.lastIndexOf('#')
@@ -35,35 +52,58 @@ export function parseTaskReference(text: string): { readonly module: URL; readon
 export function taskNameOf(text: string): string {
   const hash = text.lastIndexOf('#')
   if (hash === -1) return text
-  return `${basename(text.slice(0, hash)).replace(MODULE_ENDING, '')}${text.slice(hash)}`
+  return `${moduleNameOf(text.slice(0, hash))}${text.slice(hash)}`
+}
+
+function moduleNameOf(path: string): string {
+  return basename(path).replace(MODULE_ENDING, '')
 }
 
 /**
  * Loads a module in a thread of its own, as the nodes will, to see whether the function is there: before anything is
- * started. Throws `UsageError`.
+ * started. Throws `UsageError`, and the signal's reason.
  */
-export async function checkTaskExists(module: URL, functionName: string): Promise<void> {
-  const path = fileURLToPath(module)
-  const { functions, error } = await moduleExports(module)
-  if (error !== undefined) throw new UsageError(`the task module ${path} cannot be loaded: ${error}`)
+export async function checkTaskExists(
+  module: URL,
+  functionName: string,
+  signal?: AbortSignal,
+): Promise<void> {
+  const functions = await taskFunctions(module, signal)
   if (functions.includes(functionName)) return
+  const path = fileURLToPath(module)
   const those = functions.length === 0 ? 'it exports no function' : `it exports ${functions.join(', ')}`
   throw new UsageError(`the task module ${path} has no function '${functionName}': ${those}`)
 }
 
-function moduleExports(module: URL): Promise<ModuleExports> {
-  return new Promise((resolve, reject) => {
-    const worker = new Worker(builtModule('module-exports'), {
-      workerData: { module: module.href, imports: threadImportsFor([module]) },
-      // What the module prints is for people; standard output is for results.
-      stdout: true,
-    })
-    worker.stdout.pipe(process.stderr)
-    worker.once('message', (exports: ModuleExports) => {
-      resolve(exports)
-      void worker.terminate()
-    })
-    worker.once('error', reject)
-    worker.once('exit', () => resolve({ functions: [], error: 'it ends the process' }))
+/** Loads modules likewise, to see whether the nodes will be able to. Throws `UsageError`, and the signal's reason. */
+export async function checkTaskModules(modules: readonly URL[], signal?: AbortSignal): Promise<void> {
+  await Promise.all(modules.map(module => taskFunctions(module, signal)))
+}
+
+async function taskFunctions(module: URL, signal?: AbortSignal): Promise<readonly string[]> {
+  const { functions, error } = await moduleExports(module, signal)
+  if (error === undefined) return functions
+  throw new UsageError(`the task module ${fileURLToPath(module)} cannot be loaded: ${error}`)
+}
+
+async function moduleExports(module: URL, signal: AbortSignal | undefined): Promise<ModuleExports> {
+  const worker = new Worker(builtModule('module-exports'), {
+    workerData: { module: module.href, imports: threadImportsFor([module]) },
+    // What the module prints is for people; standard output is for results.
+    stdout: true,
   })
+  worker.stdout.pipe(process.stderr)
+  const told = new Promise<ModuleExports>((resolve, reject) => {
+    worker.once('message', resolve)
+    worker.once('error', reject)
+    worker.once('exit', code =>
+      resolve({ functions: [], error: `it calls process.exit(${code}) while it is loaded` }),
+    )
+  })
+  try {
+    return await orAborted(told, signal)
+  } finally {
+    // It may be in the middle of an endless loop.
+    await worker.terminate()
+  }
 }

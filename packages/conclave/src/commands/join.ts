@@ -9,7 +9,7 @@ import {
   wholeNumber,
 } from '../options.ts'
 import { hex, say } from '../output.ts'
-import { parseTaskModule } from '../task-modules.ts'
+import { checkTaskModules, parseTaskModules } from '../task-modules.ts'
 
 interface JoinOptions {
   readonly connect?: string
@@ -45,7 +45,8 @@ export function joinCommand(): Command {
 
 async function join(options: JoinOptions, command: Command): Promise<void> {
   const signal = interruptSignal()
-  const tasks = options.tasks.map(path => parseTaskModule(path))
+  const tasks = parseTaskModules(options.tasks)
+  await checkTaskModules(tasks, signal)
   const { joinCluster } = await import('../connect.ts')
   await using node = await joinCluster({
     ...(options.connect === undefined ? {} : { connect: options.connect }),
@@ -61,6 +62,8 @@ async function join(options: JoinOptions, command: Command): Promise<void> {
   const known = node.tasks.length === 0 ? 'no tasks' : `the tasks ${node.tasks.join(', ')}`
   say(`${node.id} is a node of cluster ${options.cluster}, with ${known}. Ctrl-C ends it.`)
   const tell = (role: string, fencingToken?: bigint): void => {
+    // It leaves: that it leads no more is no news.
+    if (signal.aborted) return
     const term = fencingToken === undefined ? '' : ` (fencing token ${hex(fencingToken)})`
     say(`${node.id} is ${role === 'leader' ? 'the leader' : 'a worker'}${term}`)
   }

@@ -2,6 +2,7 @@ import type { ClusterStatus, JobInfo } from '@conclave/cluster'
 import { ConclaveError } from '@conclave/core'
 import { Command } from 'commander'
 import { interruptSignal } from '../interrupt.ts'
+import { LineWriter } from '../line-writer.ts'
 import { clusterOption, connectOption, verboseLogger } from '../options.ts'
 import { count, hex } from '../output.ts'
 
@@ -41,7 +42,9 @@ async function status(options: StatusOptions, command: Command): Promise<void> {
     signal,
   })
   const now = await cluster.status()
-  process.stdout.write(options.json ? `${JSON.stringify(now, bigintAsText, 2)}\n` : describe(now))
+  const output = await LineWriter.open(undefined)
+  await output.write(options.json ? JSON.stringify(now, bigintAsText, 2) : describe(now))
+  await output.end()
 }
 
 function bigintAsText(_key: string, value: unknown): unknown {
@@ -61,7 +64,7 @@ function describe({ cluster, leader, workers, agents, jobs }: ClusterStatus): st
     `jobs     ${jobs.length}`,
     ...jobs.map(job => `  ${job.id}  ${job.task}  ${describeJob(job)}`),
   ]
-  return `${lines.join('\n')}\n`
+  return lines.join('\n')
 }
 
 function describeJob({ state, taskCount, submittedAtMs, end }: JobInfo): string {

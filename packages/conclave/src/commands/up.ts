@@ -1,5 +1,5 @@
 import type { Agent, AgentNode, Cluster } from '@conclave/cluster'
-import { messageOf } from '@conclave/core'
+import { messageOf, UsageError } from '@conclave/core'
 import { Command } from 'commander'
 import { aborted, interruptSignal } from '../interrupt.ts'
 import {
@@ -11,7 +11,8 @@ import {
   verboseLogger,
 } from '../options.ts'
 import { hex, say } from '../output.ts'
-import { parseTaskModule } from '../task-modules.ts'
+import { tellOfServers } from '../tell-of-servers.ts'
+import { checkTaskModules, parseTaskModules } from '../task-modules.ts'
 
 interface UpOptions {
   readonly connect?: string
@@ -41,16 +42,34 @@ export function upCommand(): Command {
 
 async function up(options: UpOptions, command: Command): Promise<void> {
   const signal = interruptSignal()
-  const tasks = options.tasks.map(path => parseTaskModule(path))
+  const { connect: _, ...others } = options
+  const connect = connectOf(options, command)
+  const tasks = parseTaskModules(options.tasks)
+  await checkTaskModules(tasks, signal)
   const { startLocalCluster } = await import('../local-cluster.ts')
   const { connectCluster } = await import('../connect.ts')
-  await using local = await startLocalCluster({ ...options, tasks, ...verboseLogger(command), signal })
+  await using local = await startLocalCluster({
+    ...others,
+    ...(connect === undefined ? {} : { connect }),
+    tasks,
+    ...verboseLogger(command),
+    signal,
+  })
   tellOfNodes(local.agent, signal)
   await using cluster = await connectCluster({ connect: local.connect, cluster: options.cluster, signal })
+  tellOfServers(cluster.zk, signal)
   void tellOfLeaders(cluster, signal)
   say(`Cluster ${options.cluster} runs on ${local.connect}. Ctrl-C ends it. Look at it with`)
   say(`  conclave status --connect '${local.connect}' --cluster ${options.cluster}`)
   await aborted(signal)
+}
+
+/** `--connect`, if that is to be used. Throws `UsageError` where `--data-dir` says otherwise. */
+function connectOf({ connect, dataDir }: UpOptions, command: Command): string | undefined {
+  if (dataDir === undefined || connect === undefined) return connect
+  // An option wins over the environment.
+  if (command.getOptionValueSource('connect') === 'env') return undefined
+  throw new UsageError('--connect names the servers and --data-dir starts one: give only one of them')
 }
 
 function tellOfNodes(agent: Agent, interrupted: AbortSignal): void {
