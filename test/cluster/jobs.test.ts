@@ -13,7 +13,7 @@ import {
   type ClusterNode,
 } from '@conclave/cluster'
 import { UsageError } from '@conclave/core'
-import { eventually, TemporaryFolder } from '@conclave/testing'
+import { eventually, fourLetterWord, TemporaryFolder } from '@conclave/testing'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { describeEachEngine } from '../support/engines.ts'
 
@@ -180,6 +180,65 @@ describeEachEngine('cluster', engine => {
     expect((await cluster.status()).jobs.length).toBe(before)
   })
 
+  it('a task that throws a novel - fails with its beginning, and nothing else suffers', async () => {
+    const job = await cluster.submit('throwsLong', [2_000_000], { maxAttempts: 1 })
+    const [outcome] = await collect(job.outcomes())
+    expect(outcome).toMatchObject({
+      status: 'failed',
+      error: { message: expect.stringContaining('2000000 characters') },
+    })
+    expect((await collect((await cluster.submit('double', [1])).results())).length).toBe(1)
+  })
+
+  it('a job of which parts are gone - is left alone, and the others go on', async () => {
+    const path = join(folder.path, 'halved')
+    const job = await cluster.submit('waitsForFile', [path, path])
+    const root = `/conclave/jobs/jobs/${job.id}`
+    await cluster.zk.deleteRecursive(`${root}/inputs`)
+    const leader = nodes.find(({ role }) => role === 'leader')!
+    await leader.close()
+    nodes[nodes.indexOf(leader)] = await join1(leader.id)
+    expect(
+      (await collect((await cluster.submit('double', [3])).results())).map(({ value }) => value),
+    ).toEqual([6])
+    await job.remove()
+    writeFileSync(path, '')
+  })
+
+  it('a removal that was cut short - is finished by the leader', async () => {
+    const job = await cluster.submit('double', [1, 2])
+    await collect(job.results())
+    const path = `/conclave/jobs/jobs/${job.id}`
+    const { data } = await cluster.zk.getData(path)
+    await cluster.zk.setData(
+      path,
+      JSON.stringify({ ...(JSON.parse(String(data)) as object), state: 'removing' }),
+    )
+    await eventually(async () => (await cluster.zk.exists(path)) === null, { what: 'the removal' })
+  })
+
+  it('many removals at once, by submitters and by retention - depose nobody', async () => {
+    const before = (await cluster.status()).leader!.fencingToken
+    const jobs = await Promise.all(
+      Array.from({ length: 20 }, () => cluster.submit('double', [1], { retentionMs: 0 })),
+    )
+    await Promise.all(jobs.map(job => job.remove()))
+    await eventually(async () =>
+      (await cluster.status()).jobs.every(({ id }) => jobs.every(job => job.id !== id)),
+    )
+    expect((await cluster.status()).leader!.fencingToken).toBe(before)
+  })
+
+  it('status - leaves no watch behind', async () => {
+    const watches = async (): Promise<number> => {
+      const text = await fourLetterWord(engine.server.endpoint, 'wchs')
+      return Number(/Total watches:(\d+)/.exec(text)![1])
+    }
+    const before = await watches()
+    for (let i = 0; i < 20; i++) await cluster.status()
+    expect(await watches()).toBeLessThan(before + 10)
+  })
+
   it('a cancelled job - ends with what it has', async () => {
     const path = join(folder.path, 'cancelled')
     const job = await cluster.submit('waitsForFile', [path, path, path, path, path, path])
@@ -195,9 +254,9 @@ describeEachEngine('cluster', engine => {
   it('a removed job - ends its readers', async () => {
     const path = join(folder.path, 'removed')
     const job = await cluster.submit('waitsForFile', [path])
-    const reading = collect(job.results())
+    const reading = expect(collect(job.results())).rejects.toThrow(JobNotFoundError)
     await job.remove()
-    await expect(reading).rejects.toThrow(JobNotFoundError)
+    await reading
     writeFileSync(path, '')
   })
 
@@ -334,7 +393,7 @@ describeEachEngine('cluster', engine => {
       )
     })
 
-    it.each([{ maxAttempts: 0 }, { retentionMs: -1 }, { unknown: 1 }])(
+    it.each([{ maxAttempts: 0 }, { retentionMs: -1 }, { retentionMs: Infinity }, { unknown: 1 }])(
       'submit %j - is refused',
       async wrong => {
         await expect(cluster.submit('double', [1], wrong)).rejects.toThrow(UsageError)

@@ -1,9 +1,9 @@
 import { ZooKeeper } from '@conclave/client'
 import { Lifecycle, orAborted, UsageError } from '@conclave/core'
 import { ServiceRegistry } from '@conclave/discovery'
-import { awaitBudget, DEFAULT_BUDGET_BYTES } from './jobs/budget.ts'
+import { Budget, DEFAULT_BUDGET_BYTES } from './jobs/budget.ts'
 import { StoredJob, type Job } from './jobs/job.ts'
-import { decodeJobRecord, type JobRecord } from './jobs/job-record.ts'
+import { CorruptJobError, decodeJobRecord, type JobRecord } from './jobs/job-record.ts'
 import { checkSpecification, submitJob } from './jobs/job-submission.ts'
 import { WORKERS_SERVICE } from './layout.ts'
 import type { WorkerPayload } from './node/node.ts'
@@ -101,11 +101,13 @@ class ConnectedCluster<Tasks> implements Cluster<Tasks> {
   readonly #name: string
   readonly #options: ResolvedConnection
   readonly #lifecycle: Lifecycle
+  readonly #budget: Budget
 
   constructor(zk: ZooKeeper, name: string, options: ResolvedConnection) {
     this.zk = zk
     this.#name = name
     this.#options = options
+    this.#budget = new Budget(zk, options.layout)
     this.#lifecycle = new Lifecycle(`the connection to cluster ${name}`)
     this.#lifecycle.start()
   }
@@ -127,7 +129,7 @@ class ConnectedCluster<Tasks> implements Cluster<Tasks> {
     const specification = { task, maxAttempts, retentionMs }
     checkSpecification(specification)
     const { layout, platform } = this.#options
-    await awaitBudget(this.zk, layout, budgetBytes, signal)
+    await this.#budget.awaitRoom(budgetBytes, signal)
     const context = { zk: this.zk, layout, clock: platform.clock, random: platform.random, signal }
     return new StoredJob(this.zk, layout, await submitJob(context, specification, inputs))
   }
@@ -183,7 +185,7 @@ class ConnectedCluster<Tasks> implements Cluster<Tasks> {
     const { layout } = this.#options
     const found = await this.#readAll(layout.jobs)
     return found
-      .map(({ name, data }) => ({ id: name, ...decodeJobRecord(data, layout.job(name)) }))
+      .flatMap(({ name, data }) => toJobInfo(name, data, layout.job(name)))
       .sort((a, b) => a.submittedAtMs - b.submittedAtMs)
   }
 
@@ -195,5 +197,15 @@ class ConnectedCluster<Tasks> implements Cluster<Tasks> {
     return reads.flatMap((read, i) =>
       read.status === 'fulfilled' ? [{ name: children[i]!, data: read.value.data }] : [],
     )
+  }
+}
+
+/** None for what is no job: one broken record must not hide the others. */
+function toJobInfo(id: string, data: Buffer | null, path: string): JobInfo[] {
+  try {
+    return [{ id, ...decodeJobRecord(data, path) }]
+  } catch (error) {
+    if (error instanceof CorruptJobError) return []
+    throw error
   }
 }

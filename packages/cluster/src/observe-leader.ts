@@ -1,5 +1,5 @@
 import type { ZooKeeper } from '@conclave/client'
-import { LeaderElection } from '@conclave/recipes'
+import { LeaderElection, type Leader } from '@conclave/recipes'
 import type { ClusterLayout } from './layout.ts'
 import type { CandidateData } from './node/node.ts'
 
@@ -15,14 +15,15 @@ export async function* observeLeader(
   layout: ClusterLayout,
   signal?: AbortSignal,
 ): AsyncGenerator<LeaderInfo | null, void, undefined> {
-  for await (const leader of new LeaderElection(zk, layout.election).observe({ signal })) {
-    if (leader === null) yield null
-    else yield { ...(JSON.parse(String(leader.data)) as CandidateData), fencingToken: leader.fencingToken }
-  }
+  for await (const leader of new LeaderElection(zk, layout.election).observe({ signal })) yield infoOf(leader)
 }
 
 /** The leader at this moment. */
 export async function currentLeader(zk: ZooKeeper, layout: ClusterLayout): Promise<LeaderInfo | null> {
-  for await (const leader of observeLeader(zk, layout)) return leader
-  return null
+  return infoOf(await new LeaderElection(zk, layout.election).current())
+}
+
+function infoOf(leader: Leader | null): LeaderInfo | null {
+  if (leader === null) return null
+  return { ...(JSON.parse(String(leader.data)) as CandidateData), fencingToken: leader.fencingToken }
 }

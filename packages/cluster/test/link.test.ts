@@ -9,6 +9,7 @@ import { isProof, prove, type Transcript } from '../src/link/proof.ts'
 
 const secret = Buffer.from('the secret of the cluster')
 const introduction: WorkerIntroduction = {
+  incarnation: 'i1',
   slots: 2,
   tasks: ['tasks#count'],
   held: [{ jobId: 'j', items: [[3, 1]] }],
@@ -107,6 +108,15 @@ describe('link', () => {
       { type: 'results', jobId: 'j', items: [[1, 1, 'succeeded', 0.5]] },
       ['"x"'],
     ])
+  })
+
+  it('a worker that holds very much - is linked all the same', async () => {
+    const items = Array.from({ length: 50_000 }, (_, index) => [index, 1] as const)
+    const held = [{ jobId: 'j', items }]
+    const opened = deferred<WorkerIntroduction>()
+    const endpoint = await listenAsWorker({ onLeader: () => ({ ...introduction, held }) })
+    linkTo(endpoint, { onOpen: opened.resolve, onClose: opened.reject })
+    expect((await opened.promise).held).toEqual(held)
   })
 
   it('a leader with another secret - is refused, and told nothing', async () => {

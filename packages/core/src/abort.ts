@@ -7,6 +7,8 @@ import { TimeoutError } from './errors.ts'
  */
 export function orAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return promise
+  // Whoever stops waiting is not told how it went.
+  promise.catch(() => {})
   return new Promise((resolve, reject) => {
     const onAbort = (): void => reject(signal.reason as Error)
     if (signal.aborted) return onAbort()

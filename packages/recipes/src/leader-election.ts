@@ -1,7 +1,7 @@
 import type { Data, ZooKeeper } from '@conclave/client'
 import { Candidacy } from './candidacy.ts'
 import type { Lease } from './lease.ts'
-import { observeLeader, type Leader } from './observe-leader.ts'
+import { currentLeader, observeLeader, type Leader } from './observe-leader.ts'
 
 export interface LeaderElectionOptions {
   /** What observers see of this candidate once it leads. Default `null`. */
@@ -39,6 +39,11 @@ export class LeaderElection {
    */
   campaign(options: { readonly signal?: AbortSignal | undefined } = {}): Promise<Lease> {
     return new Candidacy(this.#zk, this.#path, this.#data).run(options.signal)
+  }
+
+  /** The present leader, or `null` while nobody is in office. */
+  current(options: { readonly signal?: AbortSignal | undefined } = {}): Promise<Leader | null> {
+    return currentLeader(this.#zk, this.#path, options.signal)
   }
 
   /**

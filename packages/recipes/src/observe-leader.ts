@@ -57,11 +57,23 @@ export async function* observeLeader(
   }
 }
 
+/** The leader at this moment, without a watch. */
+export async function currentLeader(
+  zk: ZooKeeper,
+  electionPath: string,
+  signal: AbortSignal | undefined,
+): Promise<Leader | null> {
+  for (;;) {
+    const leader = await readLeader(zk, electionPath, undefined, signal)
+    if (leader !== 'again') return leader
+  }
+}
+
 /** `again`: what was listed was gone when it was read. */
 async function readLeader(
   zk: ZooKeeper,
   electionPath: string,
-  watch: Watcher,
+  watch: Watcher | undefined,
   signal: AbortSignal | undefined,
 ): Promise<Leader | null | 'again'> {
   try {

@@ -14,3 +14,4 @@ export function failsLater(input: number): Promise<number>
 export function large(bytes: number): string
 export function burns(milliseconds: number): number
 export function killsProcess(input: string): string
+export function throwsLong(characters: number): never

@@ -49,3 +49,7 @@ export function killsProcess(input) {
   if (input === 'kill') process.kill(process.pid, 'SIGKILL')
   return input
 }
+
+export function throwsLong(characters) {
+  throw new Error('x'.repeat(characters))
+}

@@ -2,13 +2,15 @@ import type { ZooKeeper } from '@conclave/client'
 import type { Stat } from '@conclave/protocol'
 import type { LoadedJob } from '../leader/leader-machine.ts'
 import type { ClusterLayout } from '../layout.ts'
-import type { JobRecord } from './job-record.ts'
-import { CorruptSegmentError, decodeBegun, peekResult, splitLines } from './segment.ts'
+import { CorruptJobError, type JobRecord } from './job-record.ts'
+import { decodeBegun, peekResult, splitLines } from './segment.ts'
 
 /** How many segments are read at a time: enough to fill the pipe, few enough to bound what is in memory twice. */
 const READS_IN_FLIGHT = 16
 
-/** Reads all of a submitted job: its inputs, and which results are recorded. Throws `NoNodeError` where it is gone. */
+/** Reads all of a submitted job: its inputs, and which results are recorded. Throws `NoNodeError` where it is gone, and
+ * `CorruptJobError` or `CorruptSegmentError` for what is no whole job.
+ */
 export async function loadJob(
   zk: ZooKeeper,
   layout: ClusterLayout,
@@ -16,9 +18,8 @@ export async function loadJob(
   { record, stat }: { readonly record: JobRecord; readonly stat: Stat },
 ): Promise<LoadedJob> {
   const inputs: string[] = []
-  for await (const { path, data } of readSegments(zk, layout.inputs(jobId))) {
+  for await (const { data } of readSegments(zk, layout.inputs(jobId))) {
     for (const line of splitLines(data)) inputs.push(line)
-    if (inputs.length > record.taskCount) throw new CorruptSegmentError(path, inputs[record.taskCount]!)
   }
   const recorded: LoadedJob['recorded'][number][] = []
   let segments = 0
@@ -28,6 +29,7 @@ export async function loadJob(
     resultBytes += data?.length ?? 0
     for (const line of splitLines(data)) recorded.push(peekResult(line, path))
   }
+  checkWhole(layout.job(jobId), record, inputs, recorded)
   return {
     jobId,
     order: stat.czxid,
@@ -35,9 +37,27 @@ export async function loadJob(
     maxAttempts: record.maxAttempts,
     inputs,
     recorded,
-    begunByLeaders: decodeBegun((await zk.getData(layout.begun(jobId))).data),
+    begun: decodeBegun((await zk.getData(layout.begun(jobId))).data),
     nextSegment: segments,
     resultBytes,
+  }
+}
+
+/** What other programs, or a removal that was cut short, have left of a job must not be worked on. */
+function checkWhole(
+  path: string,
+  { taskCount }: JobRecord,
+  inputs: readonly string[],
+  recorded: LoadedJob['recorded'],
+): void {
+  if (inputs.length !== taskCount) {
+    throw new CorruptJobError(path, `it has ${inputs.length} of its ${taskCount} inputs`)
+  }
+  const seen = new Uint8Array(taskCount)
+  for (const { index } of recorded) {
+    if (index >= taskCount || seen[index] === 1)
+      throw new CorruptJobError(path, `result ${index} is there twice or too much`)
+    seen[index] = 1
   }
 }
 

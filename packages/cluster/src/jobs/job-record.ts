@@ -3,8 +3,9 @@ import { ConclaveError } from '@conclave/core'
 /**
  * `uploading`: its inputs are still being written. `submitted`: durable, and worked on. `cancelling`: its
  * submitter asked for the end. `finished` and `cancelled`: over; every result that there will ever be is recorded.
+ * `removing`: whoever removes it has begun; the leader finishes that where it has to.
  */
-export type JobState = 'uploading' | 'submitted' | 'cancelling' | 'finished' | 'cancelled'
+export type JobState = 'uploading' | 'submitted' | 'cancelling' | 'finished' | 'cancelled' | 'removing'
 
 /** What the job's own znode says. */
 export interface JobRecord {
@@ -32,11 +33,11 @@ export interface JobEnd {
   readonly resultBytes: number
 }
 
-/** The znode of a job holds something that is not a job. */
+/** What is below the znode of a job is not a job, or not a whole one. */
 export class CorruptJobError extends ConclaveError {
   override readonly name = 'CorruptJobError'
-  constructor(path: string, cause: unknown) {
-    super(`${path} does not hold a job's record; remove it, or use another cluster name`, {
+  constructor(path: string, what: string, cause?: unknown) {
+    super(`${path} does not hold a whole job: ${what}; remove it, or use another cluster name`, {
       code: 'CORRUPT_JOB',
       cause,
     })
@@ -53,9 +54,9 @@ export function decodeJobRecord(data: Uint8Array | null, path: string): JobRecor
   try {
     value = JSON.parse(Buffer.from(data ?? []).toString())
   } catch (error) {
-    throw new CorruptJobError(path, error)
+    throw new CorruptJobError(path, 'its record is not JSON', error)
   }
-  if (!isJobRecord(value)) throw new CorruptJobError(path, undefined)
+  if (!isJobRecord(value)) throw new CorruptJobError(path, "its record is another program's")
   return value
 }
 
@@ -65,6 +66,7 @@ const STATES: readonly string[] = [
   'cancelling',
   'finished',
   'cancelled',
+  'removing',
 ] satisfies JobState[]
 
 function isJobRecord(value: unknown): value is JobRecord {
@@ -75,7 +77,7 @@ function isJobRecord(value: unknown): value is JobRecord {
     typeof record.state === 'string' &&
     STATES.includes(record.state) &&
     [record.taskCount, record.maxAttempts, record.retentionMs, record.inputBytes, record.submittedAtMs].every(
-      count => typeof count === 'number' && count >= 0,
+      count => Number.isFinite(count) && (count as number) >= 0,
     )
   )
 }

@@ -122,25 +122,30 @@ class JobUpload {
   }
 
   async writeSegment(lines: readonly string[]): Promise<void> {
-    const { zk } = this.#context
+    const { zk, signal } = this.#context
     if (!this.#begun) await this.#begin()
-    await applyOnce(zk, [this.#segmentOp(lines)])
+    await applyOnce(zk, [this.#segmentOp(lines)], { signal })
   }
 
   /** The last segment, perhaps empty, and with it the submission. */
   async finish(lines: readonly string[]): Promise<void> {
-    const { zk, layout } = this.#context
+    const { zk, layout, signal } = this.#context
     const segment = lines.length === 0 ? [] : [this.#segmentOp(lines)]
     if (!this.#begun) {
       // In one transaction, so that nobody ever sees it half written. The segment comes after its parent.
-      await applyOnce(zk, [...this.#folderOps(this.#record('submitted')), ...segment])
+      this.#begun = true
+      await applyOnce(zk, [...this.#folderOps(this.#record('submitted')), ...segment], { signal })
       return
     }
-    await applyOnce(zk, [
-      { op: 'setData', path: layout.job(this.jobId), data: this.#record('submitted'), expectedVersion: 0 },
-      ...segment,
-      { op: 'delete', path: layout.submitter(this.jobId) },
-    ])
+    await applyOnce(
+      zk,
+      [
+        { op: 'setData', path: layout.job(this.jobId), data: this.#record('submitted'), expectedVersion: 0 },
+        ...segment,
+        { op: 'delete', path: layout.submitter(this.jobId) },
+      ],
+      { signal },
+    )
   }
 
   /** Takes back what was written. Where that fails too, the leader does it when this session ends. */
@@ -155,10 +160,10 @@ class JobUpload {
   }
 
   async #begin(): Promise<void> {
-    const { zk, layout } = this.#context
+    const { zk, layout, signal } = this.#context
     const submitter = { op: 'create', path: layout.submitter(this.jobId), mode: 'ephemeral' } as const
     this.#begun = true
-    await applyOnce(zk, [...this.#folderOps(this.#record('uploading')), submitter])
+    await applyOnce(zk, [...this.#folderOps(this.#record('uploading')), submitter], { signal })
   }
 
   #folderOps(record: Buffer): TransactionOp[] {
@@ -198,5 +203,7 @@ export function checkSpecification({ task, maxAttempts, retentionMs }: JobSpecif
   if (!Number.isInteger(maxAttempts) || maxAttempts < 1) {
     throw new UsageError(`maxAttempts is ${maxAttempts}; it must be a whole number from 1`)
   }
-  if (!(retentionMs >= 0)) throw new UsageError(`retentionMs is ${retentionMs}; it must be 0 or more`)
+  if (!(retentionMs >= 0 && Number.isFinite(retentionMs))) {
+    throw new UsageError(`retentionMs is ${retentionMs}; it must be a number of milliseconds from 0`)
+  }
 }

@@ -1,7 +1,7 @@
 import { ConclaveError } from '@conclave/core'
 import { BadVersionError, NoNodeError, type ZooKeeper } from '@conclave/client'
 import type { ClusterLayout } from '../layout.ts'
-import { decodeJobRecord, encodeJobRecord, isOver, type JobRecord } from './job-record.ts'
+import { CorruptJobError, decodeJobRecord, encodeJobRecord, isOver, type JobRecord } from './job-record.ts'
 import { followResults, JobNotFoundError } from './result-reader.ts'
 import type { ParsedResult, TaskError } from './segment.ts'
 
@@ -153,7 +153,16 @@ export class StoredJob<Output> implements Job<Output> {
   }
 
   async remove(): Promise<void> {
-    await this.#zk.deleteRecursive(this.#layout.job(this.id))
+    const path = this.#layout.job(this.id)
+    try {
+      // Said first, so that a leader never takes up what is half gone, and goes on where this process cannot.
+      const { record } = await this.#read()
+      await this.#zk.setData(path, encodeJobRecord({ ...record, state: 'removing' }))
+    } catch (error) {
+      if (error instanceof JobNotFoundError || error instanceof NoNodeError) return
+      if (!(error instanceof CorruptJobError)) throw error
+    }
+    await this.#zk.deleteRecursive(path)
   }
 
   async #read(): Promise<{ record: JobRecord; version: number }> {

@@ -1,5 +1,5 @@
 import { ConclaveError, deferred, orAborted, type Deferred } from '@conclave/core'
-import { NoNodeError, type ZooKeeper } from '@conclave/client'
+import { NoNodeError, SessionExpiredError, type ZooKeeper } from '@conclave/client'
 import type { ClusterLayout } from '../layout.ts'
 import { decodeJobRecord, isOver, type JobRecord } from './job-record.ts'
 import { parseResult, splitLines, type ParsedResult } from './segment.ts'
@@ -31,8 +31,10 @@ export async function* followResults(
     const path = layout.resultSegment(jobId, number)
     const change = deferred()
     // The record is read first: a job that is over has all of its segments.
-    const record = await job.read(change)
-    const data = await readSegment(zk, path, isExpected, isOver(record.state) ? undefined : change)
+    const record = await inSomeSession(zk, () => job.read(change))
+    const data = await inSomeSession(zk, () =>
+      readSegment(zk, path, isExpected, isOver(record.state) ? undefined : change),
+    )
     if (data !== undefined) {
       number++
       isExpected = !hasWaited
@@ -44,6 +46,17 @@ export async function* followResults(
       await orAborted(change.promise, signal)
       hasWaited = true
       isExpected = true
+    }
+  }
+}
+
+/** A reader that was stopped for longer than its session goes on in the next. */
+async function inSomeSession<T>(zk: ZooKeeper, read: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await read()
+    } catch (error) {
+      if (!(error instanceof SessionExpiredError) || zk.state === 'closed') throw error
     }
   }
 }
@@ -95,6 +108,7 @@ class WatchedJob {
     try {
       const { data } = await this.#zk.getData(this.#path, { watch })
       const record = decodeJobRecord(data, this.#path)
+      if (record.state === 'removing') throw new JobNotFoundError(this.#jobId)
       if (!isStale) this.#record = record
       return record
     } catch (error) {

@@ -1,4 +1,4 @@
-import { ConclaveError, type Clock } from '@conclave/core'
+import { codeOf, ConclaveError, type Clock } from '@conclave/core'
 import { MultiError, SessionExpiredError, type TransactionOp, type ZooKeeper } from '@conclave/client'
 import type { JobWrite } from '../leader/leader-machine.ts'
 import type { ClusterLayout } from '../layout.ts'
@@ -41,11 +41,13 @@ export class ResultWriter {
     recordOf: (jobId: string) => JobRecord,
   ): Promise<readonly string[]> {
     const removed: string[] = []
+    // The records as they are now: a job that is removed while this is tried again must not lose its own.
+    const records = new Map(writes.map(({ jobId }) => [jobId, recordOf(jobId)]))
     let left = writes
     while (left.length > 0) {
       const ops: { readonly op: TransactionOp; readonly jobId: string }[] = []
       for (const write of left) {
-        for (const op of this.#opsOf(write, recordOf)) ops.push({ op, jobId: write.jobId })
+        for (const op of this.#opsOf(write, records.get(write.jobId)!)) ops.push({ op, jobId: write.jobId })
       }
       try {
         await this.#fenced(ops.map(({ op }) => op))
@@ -65,25 +67,38 @@ export class ResultWriter {
     await this.#fenced([{ op: 'setData', path: this.#layout.begun(jobId), data: encodeBegun(begun) }])
   }
 
-  /** Removes a job and all below it. Throws `DeposedError`. */
+  /** Removes a job and all below it, whoever else does so at the same time. Throws `DeposedError`. */
   async removeJob(jobId: string): Promise<void> {
-    const paths: string[] = []
     const job = this.#layout.job(jobId)
-    for (const folder of [this.#layout.inputs(jobId), this.#layout.results(jobId)]) {
-      const { children } = await this.#zk.getChildren(folder)
-      for (const name of children) paths.push(`${folder}/${name}`)
+    while ((await this.#zk.exists(job)) !== null) {
+      try {
+        const paths = [...(await this.#below(job, 1)), job]
+        for (let at = 0; at < paths.length; at += DELETES_PER_WRITE) {
+          const deletes = paths
+            .slice(at, at + DELETES_PER_WRITE)
+            .map(path => ({ op: 'delete', path }) as const)
+          await this.#fenced(deletes)
+        }
+      } catch (error) {
+        // Others have removed, or added, meanwhile: looked at again.
+        if (codeOf(error) !== 'NO_NODE' && codeOf(error) !== 'NOT_EMPTY') throw error
+      }
     }
-    const { children } = await this.#zk.getChildren(job)
-    paths.push(...children.map(name => `${job}/${name}`), job)
-    for (let at = 0; at < paths.length; at += DELETES_PER_WRITE) {
-      const deletes = paths.slice(at, at + DELETES_PER_WRITE).map(path => ({ op: 'delete', path }) as const)
-      await this.#fenced(deletes)
-    }
+  }
+
+  /** The paths below one, and those `depth` levels further down, each after those below it. */
+  async #below(path: string, depth: number): Promise<string[]> {
+    const { children } = await this.#zk.getChildren(path)
+    const paths = children.map(name => `${path}/${name}`)
+    // Segments have no children, and there can be thousands of them.
+    if (depth === 0) return paths
+    const deeper = await Promise.all(paths.map(child => this.#below(child, depth - 1)))
+    return [...deeper.flat(), ...paths]
   }
 
   async #fenced(ops: readonly TransactionOp[]): Promise<void> {
     try {
-      await applyOnce(this.#zk, [this.#fence, ...ops], index => index === 0)
+      await applyOnce(this.#zk, [this.#fence, ...ops], { isFence: index => index === 0 })
     } catch (error) {
       const isDeposed =
         error instanceof SessionExpiredError || (error instanceof MultiError && error.index === 0)
@@ -91,7 +106,7 @@ export class ResultWriter {
     }
   }
 
-  *#opsOf(write: JobWrite, recordOf: (jobId: string) => JobRecord): Generator<TransactionOp> {
+  *#opsOf(write: JobWrite, job: JobRecord): Generator<TransactionOp> {
     const { jobId, segment, end } = write
     if (segment !== undefined) {
       const path = this.#layout.resultSegment(jobId, segment.number)
@@ -99,7 +114,7 @@ export class ResultWriter {
     }
     if (end === undefined) return
     const { state, ...counts } = end
-    const record = { ...recordOf(jobId), state, end: { ...counts, finishedAtMs: this.#clock.wallMs() } }
+    const record = { ...job, state, end: { ...counts, finishedAtMs: this.#clock.wallMs() } }
     yield { op: 'setData', path: this.#layout.job(jobId), data: encodeJobRecord(record) }
   }
 }

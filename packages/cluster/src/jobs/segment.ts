@@ -22,15 +22,20 @@ export function joinLines(lines: readonly string[]): Buffer {
   return Buffer.from(lines.join('\n'))
 }
 
-/** Tasks that a leader has begun in its own process, with their attempts. */
-export type Begun = readonly (readonly [index: number, attempt: number])[]
+/** Tasks that a leader has begun in its own process. */
+export interface Begun {
+  readonly workerId: string
+  /** Names the process: a later one of the same id has another. */
+  readonly incarnation: string
+  readonly items: readonly (readonly [index: number, attempt: number])[]
+}
 
 export function encodeBegun(begun: Begun): Buffer {
   return Buffer.from(JSON.stringify(begun))
 }
 
-export function decodeBegun(data: Uint8Array | null): Begun {
-  return data === null ? [] : (JSON.parse(Buffer.from(data).toString()) as Begun)
+export function decodeBegun(data: Uint8Array | null): Begun | undefined {
+  return data === null ? undefined : (JSON.parse(Buffer.from(data).toString()) as Begun)
 }
 
 /** How a task ended for good. */
@@ -41,6 +46,19 @@ export interface TaskError {
   readonly name: string
   readonly message: string
   readonly stack?: string
+}
+
+/** Of each part of an error: enough for people, and nothing beside what a segment holds. */
+const MAX_ERROR_CHARS = 8_192
+
+/** The same error, its texts cut to a length that can always be recorded. */
+export function shortened(error: TaskError): TaskError {
+  const cut = (text: string): string =>
+    text.length <= MAX_ERROR_CHARS
+      ? text
+      : `${text.slice(0, MAX_ERROR_CHARS)} ... (${text.length} characters)`
+  const { name, message, stack } = error
+  return { name: cut(name), message: cut(message), ...(stack === undefined ? {} : { stack: cut(stack) }) }
 }
 
 /** One recorded result. `json` is the value of a task that succeeded, or the `TaskError` of one that failed. */

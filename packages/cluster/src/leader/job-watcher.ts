@@ -59,7 +59,8 @@ export class JobWatcher {
         watch: () => this.#later(() => this.#list()),
       })
       if (this.#closed) return
-      for (const jobId of [...this.#known]) if (!children.includes(jobId)) this.#forget(jobId)
+      const present = new Set(children)
+      for (const jobId of [...this.#known]) if (!present.has(jobId)) this.#forget(jobId)
       const fresh = children.filter(jobId => !this.#known.has(jobId))
       for (const jobId of fresh) this.#known.add(jobId)
       await Promise.all(fresh.map(jobId => this.#read(jobId)))

@@ -1,7 +1,9 @@
 import { assert, type Machine } from '@conclave/core'
 import {
-  encodeResult,
   MAX_SEGMENT_BYTES,
+  MAX_VALUE_BYTES,
+  encodeResult,
+  type Begun,
   type RecordedResult,
   type TaskEnd,
   type TaskError,
@@ -18,8 +20,8 @@ export interface LoadedJob {
   /** The inputs as JSON texts, by index. */
   readonly inputs: readonly string[]
   readonly recorded: readonly { readonly index: number; readonly end: TaskEnd }[]
-  /** Tasks that an earlier leader had begun in its own process, and how often they were tried with that. */
-  readonly begunByLeaders: readonly (readonly [index: number, attempt: number])[]
+  /** What the last leader to work itself had begun in its own process. */
+  readonly begun: Begun | undefined
   /** The number of the next result segment. */
   readonly nextSegment: number
   readonly resultBytes: number
@@ -42,9 +44,11 @@ export type LeaderEvent =
   | {
       readonly type: 'workerLinked'
       readonly workerId: string
+      /** Another one than before: the process is another, and what the earlier one had has gone with it. */
+      readonly incarnation: string
       readonly slots: number
       readonly tasks: readonly string[]
-      /** The leader's own node, which is given work only while it is `alone`. */
+      /** The leader's own node: it is given tasks that no other worker has been able to do for a while. */
       readonly isSelf: boolean
       readonly held: readonly {
         readonly jobId: string
@@ -63,8 +67,8 @@ export type LeaderEvent =
     }
   /** The write in flight is durable. */
   | { readonly type: 'recorded' }
-  /** Whether there has been no other worker for so long that the leader has to work itself. */
-  | { readonly type: 'alone'; readonly isAlone: boolean }
+  /** Time has passed. Needed about every `SELF_AFTER_MS`. */
+  | { readonly type: 'tick' }
 
 /** One job's part of a write. */
 export interface JobWrite {
@@ -94,7 +98,7 @@ export type LeaderEffect =
        * For the leader's own node: all that it has of the job with this, to be made durable first. A task that takes
        * the leader's process with it would otherwise be begun anew by every leader after it.
        */
-      readonly begunByLeader: readonly (readonly [index: number, attempt: number])[] | undefined
+      readonly begun: Begun | undefined
     }
   /** The worker can forget these: they are durable, or will be tried again. */
   | {
@@ -110,6 +114,19 @@ export type LeaderEffect =
 /** How much work a worker has in hand: so much that it never waits for the network, so little that it spreads well. */
 const WINDOW_TARGET_MS = 40
 const MAX_WINDOW_TASKS = 2048
+/**
+ * How long no other worker has been able to do a job before the leader's own node is given its tasks. Others may be
+ * about to link, or be replaced, and a task that brings its process down shall not meet the leader's first.
+ */
+export const SELF_AFTER_MS = 1_000
+/** How long an earlier leader has to link as a worker before what it had begun counts as lost with it. */
+const MISSING_MS = 2_000
+/** Nothing is handed out while this much waits to be written: what the servers cannot take, workers must not make. */
+const MAX_GATHERED_BYTES = 8 * MAX_SEGMENT_BYTES
+/** What a job adds to a write besides its results: paths, access lists, its record. More than it ever is. */
+const JOB_WRITE_BYTES = 1_024
+/** A worker is another process, perhaps of another version: a result that no write can hold is not taken from it. */
+const MAX_LINE_BYTES = MAX_VALUE_BYTES + 4_096
 /** Until a worker's first results say how long its tasks take. */
 const FIRST_RUN_MS = 20
 const AVERAGE_WEIGHT = 0.1
@@ -154,10 +171,13 @@ interface JobWork {
   gathered: GatheredResult[]
   gatheredBytes: number
   cancelled: boolean
+  /** Since when no worker but the leader's own has been able to do it. */
+  unableSinceMs: number | undefined
 }
 
 interface WorkerLoad {
   readonly workerId: string
+  readonly incarnation: string
   slots: number
   tasks: readonly string[]
   isSelf: boolean
@@ -168,6 +188,8 @@ interface WorkerLoad {
   averageRunMs: number
   /** It runs a suspect, and gets nothing else meanwhile. */
   exclusive: boolean
+  /** Set while it is known only as an earlier leader that had begun tasks. */
+  missingSinceMs: number | undefined
 }
 
 /** What is being written: to be confirmed to the workers once it is durable. */
@@ -187,20 +209,19 @@ export class LeaderMachine implements Machine<LeaderEvent, LeaderEffect> {
   #jobs: JobWork[] = []
   readonly #workers = new Map<string, WorkerLoad>()
   #writing: WriteInFlight[] | undefined
-  #isAlone = false
 
   step(event: LeaderEvent & { readonly nowMs: number }): readonly LeaderEffect[] {
     const effects: LeaderEffect[] = []
     this.#take(event, effects)
     this.#record(effects)
-    this.#assign(effects)
+    this.#assign(event.nowMs, effects)
     return effects
   }
 
-  #take(event: LeaderEvent, effects: LeaderEffect[]): void {
+  #take(event: LeaderEvent & { readonly nowMs: number }, effects: LeaderEffect[]): void {
     switch (event.type) {
       case 'jobLoaded':
-        return this.#jobLoaded(event.job)
+        return this.#jobLoaded(event.job, event.nowMs)
       case 'jobCancelled':
         return this.#jobCancelled(event.jobId, effects)
       case 'jobRemoved':
@@ -218,12 +239,12 @@ export class LeaderMachine implements Machine<LeaderEvent, LeaderEffect> {
         return this.#results(event.workerId, event.jobId, event.results, effects)
       case 'recorded':
         return this.#recorded(effects)
-      case 'alone':
-        this.#isAlone = event.isAlone
+      case 'tick':
+        return this.#forgetMissing(event.nowMs)
     }
   }
 
-  #jobLoaded(job: LoadedJob): void {
+  #jobLoaded(job: LoadedJob, nowMs: number): void {
     assert(this.#find(job.jobId) === undefined, `job ${job.jobId} is loaded once`)
     const work: JobWork = {
       job,
@@ -242,6 +263,7 @@ export class LeaderMachine implements Machine<LeaderEvent, LeaderEffect> {
       gathered: [],
       gatheredBytes: 0,
       cancelled: false,
+      unableSinceMs: undefined,
     }
     for (const { index, end } of job.recorded) {
       assert(work.place[index] === PENDING, `task ${index} of job ${job.jobId} is recorded once`)
@@ -250,11 +272,39 @@ export class LeaderMachine implements Machine<LeaderEvent, LeaderEffect> {
       work.recordedCount++
       work[end]++
     }
-    for (const [index, attempt] of job.begunByLeaders) {
-      if (work.place[index] === PENDING) this.#lose(work, index, attempt, 'a leader')
-    }
     this.#jobs.push(work)
     this.#jobs.sort((a, b) => (a.job.order < b.job.order ? -1 : a.job.order > b.job.order ? 1 : 0))
+    if (job.begun !== undefined) this.#takeBegun(work, job.begun, nowMs)
+  }
+
+  /**
+   * An earlier leader's own process had these. It may live, and link as a worker; until it is said to have gone the
+   * tasks are with it.
+   */
+  #takeBegun(work: JobWork, { workerId, incarnation, items }: Begun, nowMs: number): void {
+    const known = this.#workers.get(workerId)
+    const worker = known ?? newWorker(workerId, incarnation)
+    if (known === undefined) {
+      worker.missingSinceMs = nowMs
+      this.#workers.set(workerId, worker)
+    }
+    for (const [index, attempt] of items) {
+      if (work.place[index] !== PENDING) continue
+      if (worker.incarnation !== incarnation) {
+        this.#lose(work, index, attempt, workerId)
+        continue
+      }
+      work.place[index] = ASSIGNED
+      work.pendingCount--
+      this.#putInFlight(worker, work.job.jobId, index, attempt)
+    }
+  }
+
+  /** What is known of an earlier leader that has not linked in time went with its process. */
+  #forgetMissing(nowMs: number): void {
+    for (const { workerId, missingSinceMs } of [...this.#workers.values()]) {
+      if (missingSinceMs !== undefined && nowMs - missingSinceMs >= MISSING_MS) this.#workerGone(workerId)
+    }
   }
 
   #jobCancelled(jobId: string, effects: LeaderEffect[]): void {
@@ -275,29 +325,24 @@ export class LeaderMachine implements Machine<LeaderEvent, LeaderEffect> {
   #dropEverywhere(jobId: string, effects: LeaderEffect[]): void {
     for (const worker of this.#workers.values()) {
       const dropped = worker.inFlight.get(jobId)
-      if (dropped === undefined) continue
       worker.inFlight.delete(jobId)
-      worker.inFlightCount -= dropped.size
+      worker.inFlightCount -= dropped?.size ?? 0
       worker.exclusive &&= worker.inFlightCount > 0
+      // Also to those that have none in flight: they may keep results that will not be written now.
       if (worker.linked) effects.push({ type: 'drop', workerId: worker.workerId, jobId })
     }
   }
 
   #workerLinked(event: LeaderEvent & { type: 'workerLinked' }, effects: LeaderEffect[]): void {
-    const { workerId, slots, tasks, isSelf } = event
-    const known = this.#workers.get(workerId)
-    const lost = known === undefined ? [] : this.#takeInFlight(known)
-    const worker: WorkerLoad = {
-      workerId,
-      slots,
-      tasks,
-      isSelf,
-      linked: true,
-      inFlight: new Map(),
-      inFlightCount: 0,
-      averageRunMs: known?.averageRunMs ?? FIRST_RUN_MS,
-      exclusive: false,
+    const { workerId, incarnation, slots, tasks, isSelf } = event
+    let known = this.#workers.get(workerId)
+    if (known !== undefined && known.incarnation !== incarnation) {
+      this.#workerGone(workerId)
+      known = undefined
     }
+    const lost = known === undefined ? [] : this.#takeInFlight(known)
+    const worker: WorkerLoad = { ...newWorker(workerId, incarnation), slots, tasks, isSelf, linked: true }
+    worker.averageRunMs = known?.averageRunMs ?? FIRST_RUN_MS
     this.#workers.set(workerId, worker)
     // What was being handed over while the link broke, and never arrived, is pending again; it was not begun.
     for (const { work, index } of lost) this.#backToPending(work, index)
@@ -439,12 +484,13 @@ export class LeaderMachine implements Machine<LeaderEvent, LeaderEffect> {
   }
 
   #gather(work: JobWork, result: RecordedResult): void {
+    const line = encodeResult(result)
+    const bytes = Buffer.byteLength(line) + 1
+    if (bytes > MAX_LINE_BYTES) return this.#gather(work, { ...result, end: 'failed', json: TOO_LARGE_JSON })
     work.place[result.index] = GATHERED
     work.attempts.delete(result.index)
     work.lost.delete(result.index)
     work[result.end]++
-    const line = encodeResult(result)
-    const bytes = Buffer.byteLength(line) + 1
     work.gathered.push({ line, bytes, index: result.index, end: result.end, workerId: result.workerId })
     work.gatheredBytes += bytes
   }
@@ -462,6 +508,7 @@ export class LeaderMachine implements Machine<LeaderEvent, LeaderEffect> {
       const recordedAfter = work.recordedCount + entries.length
       const ended = work.cancelled || recordedAfter === work.job.inputs.length
       if (entries.length === 0 && !ended) continue
+      room -= JOB_WRITE_BYTES
       writes.push(this.#writeOf(work, entries, ended))
       writing.push({ jobId: work.job.jobId, entries, ended })
     }
@@ -539,16 +586,24 @@ export class LeaderMachine implements Machine<LeaderEvent, LeaderEffect> {
   }
 
   /** Hands out what is pending, job by job, each worker up to its window, the emptiest first. */
-  #assign(effects: LeaderEffect[]): void {
+  #assign(nowMs: number, effects: LeaderEffect[]): void {
+    const gatheredBytes = this.#jobs.reduce((sum, work) => sum + work.gatheredBytes, 0)
+    if (gatheredBytes > MAX_GATHERED_BYTES) return
     let free = this.#freeWorkers()
     for (const work of this.#jobs) {
-      if (free.length === 0) return
       if (work.pendingCount === 0 || work.cancelled) continue
-      const able = free.filter(({ tasks }) => tasks.some(task => isTaskNamed(task, work.job.task)))
-      if (work.suspects.length > 0 && able.length > 0) {
+      const isSelfAllowed = this.#isSelfAllowed(work, nowMs)
+      const able = free.filter(worker => canDo(worker, work) && (isSelfAllowed || !worker.isSelf))
+      work.suspects = work.suspects.filter(index => work.place[index] === PENDING)
+      const suspect = work.suspects[0]
+      if (suspect !== undefined && able.length > 0) {
         // The emptiest worker runs dry, so that a suspect finds one that is idle however much other work there is.
         const reserved = able.shift()!
-        if (reserved.inFlightCount === 0) this.#assignSuspect(reserved, work, effects)
+        if (reserved.inFlightCount === 0) {
+          reserved.exclusive = true
+          work.suspects.shift()
+          effects.push(assignment(reserved, work, [this.#handOut(reserved, work, suspect)]))
+        }
         free = free.filter(worker => worker !== reserved)
       }
       const share = Math.max(1, Math.ceil(work.pendingCount / Math.max(1, able.length)))
@@ -556,11 +611,17 @@ export class LeaderMachine implements Machine<LeaderEvent, LeaderEffect> {
     }
   }
 
+  #isSelfAllowed(work: JobWork, nowMs: number): boolean {
+    const others = [...this.#workers.values()].filter(worker => worker.linked && !worker.isSelf)
+    if (others.some(worker => canDo(worker, work))) work.unableSinceMs = undefined
+    else work.unableSinceMs ??= nowMs
+    return work.unableSinceMs !== undefined && nowMs - work.unableSinceMs >= SELF_AFTER_MS
+  }
+
   /** The linked workers with room. */
   #freeWorkers(): WorkerLoad[] {
     return [...this.#workers.values()]
-      .filter(worker => worker.linked && (this.#isAlone || !worker.isSelf))
-      .filter(worker => !worker.exclusive && worker.inFlightCount < windowOf(worker))
+      .filter(worker => worker.linked && !worker.exclusive && worker.inFlightCount < windowOf(worker))
       .sort((a, b) => a.inFlightCount / a.slots - b.inFlightCount / b.slots)
   }
 
@@ -573,15 +634,6 @@ export class LeaderMachine implements Machine<LeaderEvent, LeaderEffect> {
       items.push(this.#handOut(worker, work, index))
     }
     if (items.length > 0) effects.push(assignment(worker, work, items))
-  }
-
-  #assignSuspect(worker: WorkerLoad, work: JobWork, effects: LeaderEffect[]): void {
-    for (let index = work.suspects.shift(); index !== undefined; index = work.suspects.shift()) {
-      if (work.place[index] !== PENDING) continue
-      worker.exclusive = true
-      effects.push(assignment(worker, work, [this.#handOut(worker, work, index)]))
-      return
-    }
   }
 
   #handOut(worker: WorkerLoad, work: JobWork, index: number): [number, number] {
@@ -643,6 +695,32 @@ export class LeaderMachine implements Machine<LeaderEvent, LeaderEffect> {
   }
 }
 
+const TOO_LARGE_JSON = JSON.stringify({
+  name: 'ResultTooLargeError',
+  message: `what the task gave, or threw, has more than ${MAX_VALUE_BYTES} bytes as JSON; give less, or a reference`,
+} satisfies TaskError)
+
+/** One that is known by name only, and has not linked. */
+function newWorker(workerId: string, incarnation: string): WorkerLoad {
+  return {
+    workerId,
+    incarnation,
+    slots: 1,
+    tasks: [],
+    isSelf: false,
+    linked: false,
+    inFlight: new Map(),
+    inFlightCount: 0,
+    averageRunMs: FIRST_RUN_MS,
+    exclusive: false,
+    missingSinceMs: undefined,
+  }
+}
+
+function canDo(worker: WorkerLoad, work: JobWork): boolean {
+  return worker.tasks.some(task => isTaskNamed(task, work.job.task))
+}
+
 /** As many tasks as a worker has slots, and what its threads get through in `WINDOW_TARGET_MS`. */
 function windowOf(worker: WorkerLoad): number {
   const more = Math.ceil((worker.slots * WINDOW_TARGET_MS) / Math.max(worker.averageRunMs, 0.001))
@@ -655,14 +733,15 @@ function assignment(
   items: [index: number, attempt: number][],
 ): LeaderEffect {
   const { jobId, task, inputs } = work.job
+  const { workerId, incarnation } = worker
   return {
     type: 'assign',
-    workerId: worker.workerId,
+    workerId,
     jobId,
     task,
     items,
     inputs: items.map(([index]) => inputs[index]!),
-    begunByLeader: worker.isSelf ? [...worker.inFlight.get(jobId)!] : undefined,
+    begun: worker.isSelf ? { workerId, incarnation, items: [...worker.inFlight.get(jobId)!] } : undefined,
   }
 }
 

@@ -2,7 +2,7 @@ import { codeOf, withFields, type Endpoint, type Logger, type Platform, type Tim
 import { NoNodeError, type ZooKeeper } from '@conclave/client'
 import type { ServiceInstance } from '@conclave/discovery'
 import type { Lease } from '@conclave/recipes'
-import { decodeJobRecord, isOver, type JobRecord } from '../jobs/job-record.ts'
+import { CorruptJobError, decodeJobRecord, isOver, type JobRecord } from '../jobs/job-record.ts'
 import { loadJob } from '../jobs/job-loading.ts'
 import { DeposedError, ResultWriter } from '../jobs/result-writer.ts'
 import { CorruptSegmentError } from '../jobs/segment.ts'
@@ -12,7 +12,13 @@ import { LinkError } from '../link/link.ts'
 import type { WorkerMessage } from '../link/messages.ts'
 import { batchesOf } from '../worker/worker.ts'
 import { JobWatcher, type WatchedJobRecord } from './job-watcher.ts'
-import { LeaderMachine, type JobWrite, type LeaderEffect, type LeaderEvent } from './leader-machine.ts'
+import {
+  LeaderMachine,
+  SELF_AFTER_MS,
+  type JobWrite,
+  type LeaderEffect,
+  type LeaderEvent,
+} from './leader-machine.ts'
 import { WorkerLinks } from './worker-links.ts'
 
 export interface LeaderOptions {
@@ -29,8 +35,8 @@ export interface LeaderOptions {
   readonly onFailure: (error: unknown) => void
 }
 
-/** How long a leader waits for other workers before it works itself. */
-const ALONE_AFTER_MS = 1_000
+/** The longest that a timer of Node.js can be. */
+const MAX_TIMER_MS = 2 ** 31 - 1
 
 /** One term in office: takes up every job that is there, links to the workers, and records what they send. */
 export class Leader {
@@ -45,15 +51,16 @@ export class Leader {
   /** By job: when a finished job's retention ends. */
   readonly #retention = new Map<string, Timer>()
   readonly #loading = new Set<Promise<void>>()
-  /** Other workers that can be given tasks. */
-  readonly #others = new Set<string>()
-  /** Set while there are none, until, and after, the leader works itself. */
-  #alone: Timer | undefined
+  #ticking: Timer | undefined
+  /** The servers' clock when this leader took office, and this process's own at about that time. */
+  #serverTimeAtStartMs = 0
+  readonly #startedAtMs: number
   #closed = false
 
   constructor(options: LeaderOptions) {
     const { platform, zk, layout, lease, secret, nodeId } = options
     this.#options = options
+    this.#startedAtMs = platform.clock.nowMs()
     this.#logger = withFields(options.logger, { nodeId, fencingToken: lease.fencingToken })
     this.#writer = new ResultWriter(zk, layout, platform.clock, lease.check)
     this.#jobs = new JobWatcher(zk, layout, this.#logger, {
@@ -66,8 +73,8 @@ export class Leader {
       { platform, logger: this.#logger, secret, leaderId: nodeId, fencingToken },
       {
         onLinked: (workerId, introduction) => this.#onLinked(workerId, introduction),
-        onUnlinked: workerId => this.#onUnlinked(workerId),
-        onGone: workerId => this.#onGone(workerId),
+        onUnlinked: workerId => this.#step({ type: 'workerUnlinked', workerId }),
+        onGone: workerId => this.#step({ type: 'workerGone', workerId }),
         onMessage: (workerId, message, lines) => this.#onMessage(workerId, message, lines),
       },
     )
@@ -75,11 +82,18 @@ export class Leader {
 
   /** Resolves when every job is taken up. Workers are linked after that: what they hold must find its job here. */
   async start(): Promise<void> {
+    const { zk, lease } = this.#options
+    this.#serverTimeAtStartMs = (await zk.exists(lease.path))?.mtime ?? 0
     await this.#jobs.start()
     await Promise.all(this.#loading)
     if (this.#closed) return
     this.#links.add(this.#options.nodeId, this.#options.self)
-    this.#countOthers(0)
+    this.#tick()
+  }
+
+  #tick(): void {
+    this.#step({ type: 'tick' })
+    this.#ticking = this.#options.platform.clock.setTimer(SELF_AFTER_MS / 2, () => this.#tick())
   }
 
   workerAdded(worker: ServiceInstance): void {
@@ -96,7 +110,7 @@ export class Leader {
     this.#closed = true
     this.#jobs.close()
     this.#links.close()
-    this.#alone?.cancel()
+    this.#ticking?.cancel()
     for (const timer of this.#retention.values()) timer.cancel()
   }
 
@@ -114,7 +128,8 @@ export class Leader {
   #onRecord(jobId: string, job: WatchedJobRecord): void {
     const { state } = job.record
     const isKnown = this.#records.has(jobId)
-    if (isOver(state)) return this.#retain(jobId, job.record)
+    if (state === 'removing') return this.#finishRemoval(jobId)
+    if (isOver(state)) return this.#retain(jobId, job)
     if (state === 'uploading') return this.#watchSubmitter(jobId)
     this.#records.set(jobId, job.record)
     if (!isKnown) {
@@ -139,9 +154,10 @@ export class Leader {
       this.#step({ type: 'jobLoaded', job: loaded })
       if (this.#records.get(jobId)?.state === 'cancelling') this.#step({ type: 'jobCancelled', jobId })
     } catch (error) {
-      // A job that was removed while it was read is told by its watch.
-      if (error instanceof NoNodeError) return
-      if (!(error instanceof CorruptSegmentError)) return this.#fail(error)
+      // A job that was removed while it was read is told by its watch; one that misses a part is left alone.
+      if (error instanceof NoNodeError) return this.#logger.log('warn', error.message, { jobId })
+      if (!(error instanceof CorruptSegmentError || error instanceof CorruptJobError))
+        return this.#fail(error)
       // One broken job must not stop the others; it is left for people to look at.
       this.#logger.log('error', error.message, { jobId })
     }
@@ -154,16 +170,27 @@ export class Leader {
     this.#step({ type: 'jobRemoved', jobId })
   }
 
-  /** A finished job is removed when its retention ends. */
-  #retain(jobId: string, { retentionMs, end }: JobRecord): void {
+  #finishRemoval(jobId: string): void {
+    this.#records.delete(jobId)
+    this.#step({ type: 'jobRemoved', jobId })
+    this.#remove(jobId)
+  }
+
+  /** A finished job is removed when its retention ends, by the servers' clock. */
+  #retain(jobId: string, { record, stat }: WatchedJobRecord): void {
     this.#records.delete(jobId)
     if (this.#retention.has(jobId)) return
     const { clock } = this.#options.platform
-    const leftMs = (end?.finishedAtMs ?? 0) + retentionMs - clock.wallMs()
-    const longestMs = 2 ** 31 - 1
-    const timer = clock.setTimer(Math.min(Math.max(0, leftMs), longestMs), () => this.#remove(jobId), {
-      unref: true,
-    })
+    const serverTimeMs = this.#serverTimeAtStartMs + (clock.nowMs() - this.#startedAtMs)
+    const ageMs = Math.max(0, serverTimeMs - stat.mtime)
+    this.#removeAt(jobId, clock.nowMs() + record.retentionMs - ageMs)
+  }
+
+  #removeAt(jobId: string, atMs: number): void {
+    const { clock } = this.#options.platform
+    const leftMs = atMs - clock.nowMs()
+    const wait = (): void => (leftMs > MAX_TIMER_MS ? this.#removeAt(jobId, atMs) : this.#remove(jobId))
+    const timer = clock.setTimer(Math.min(Math.max(0, leftMs), MAX_TIMER_MS), wait, { unref: true })
     this.#retention.set(jobId, timer)
   }
 
@@ -187,41 +214,13 @@ export class Leader {
   }
 
   #remove(jobId: string): void {
-    this.#writer.removeJob(jobId).catch((error: unknown) => {
-      if (!(error instanceof NoNodeError)) this.#fail(error)
-    })
+    this.#writer.removeJob(jobId).catch((error: unknown) => this.#fail(error))
   }
 
-  /**
-   * A leader works itself only where nobody else does for a while: other workers may be about to link, or be replaced,
-   * and a task that brings its process down shall not meet the leader's first.
-   */
-  #countOthers(others: number): void {
-    if (others > 0) {
-      this.#alone?.cancel()
-      this.#alone = undefined
-      this.#step({ type: 'alone', isAlone: false })
-    } else {
-      const { clock } = this.#options.platform
-      this.#alone ??= clock.setTimer(ALONE_AFTER_MS, () => this.#step({ type: 'alone', isAlone: true }))
-    }
-  }
-
-  #onUnlinked(workerId: string): void {
-    this.#step({ type: 'workerUnlinked', workerId })
-    if (this.#others.delete(workerId)) this.#countOthers(this.#others.size)
-  }
-
-  #onGone(workerId: string): void {
-    this.#step({ type: 'workerGone', workerId })
-    if (this.#others.delete(workerId)) this.#countOthers(this.#others.size)
-  }
-
-  #onLinked(workerId: string, { slots, tasks, held }: WorkerIntroduction): void {
+  #onLinked(workerId: string, { incarnation, slots, tasks, held }: WorkerIntroduction): void {
     const isSelf = workerId === this.#options.nodeId
-    if (!isSelf) this.#countOthers(this.#others.add(workerId).size)
     this.#logger.log('info', 'linked to a worker', { workerId, slots })
-    this.#step({ type: 'workerLinked', workerId, slots, tasks, isSelf, held })
+    this.#step({ type: 'workerLinked', workerId, incarnation, slots, tasks, isSelf, held })
   }
 
   #onMessage(workerId: string, message: WorkerMessage, lines: readonly string[]): void {
@@ -263,8 +262,8 @@ export class Leader {
   }
 
   #assign(effect: LeaderEffect & { type: 'assign' }): void {
-    if (effect.begunByLeader === undefined) return this.#sendAssignment(effect)
-    this.#writer.writeBegun(effect.jobId, effect.begunByLeader).then(
+    if (effect.begun === undefined) return this.#sendAssignment(effect)
+    this.#writer.writeBegun(effect.jobId, effect.begun).then(
       () => this.#sendAssignment(effect),
       (error: unknown) => {
         // A job that was removed meanwhile is told by its watch.

@@ -1,6 +1,6 @@
 import type { Clock, Connection, Endpoint, Network, Random } from '@conclave/core'
 import { Link, LinkError } from './link.ts'
-import type { HandshakeMessage, HeldItem, LeaderMessage, WorkerMessage } from './messages.ts'
+import type { HandshakeMessage, HeldJobs, LeaderMessage, WorkerMessage } from './messages.ts'
 import { isProof, prove, type Transcript } from './proof.ts'
 
 /** Both sides must have proven themselves, and a silent one is taken for dead, within this time. */
@@ -21,9 +21,11 @@ export interface LeaderLinkOptions {
 
 /** What a worker says of itself when the link opens. */
 export interface WorkerIntroduction {
+  /** Names the process: a later one of the same id has another. */
+  readonly incarnation: string
   readonly slots: number
   readonly tasks: readonly string[]
-  readonly held: readonly { readonly jobId: string; readonly items: readonly HeldItem[] }[]
+  readonly held: HeldJobs
 }
 
 export interface LeaderLinkHandler {
@@ -92,16 +94,16 @@ export class LeaderLink {
         return
       }
       case 'welcome': {
-        const { proof, slots, tasks, held } = message
+        const { proof, incarnation, slots, tasks } = message
         if (this.#transcript === undefined || !isProof(proof, secret, 'worker', this.#transcript)) {
           throw new LinkError(`node ${workerId} cannot prove that it belongs to this cluster`)
         }
         this.#link.open({
-          onMessage: (header, lines) => this.#onMessage(header as WorkerMessage, lines),
+          onMessage: (header, lines) =>
+            this.#onMessage(header as WorkerMessage, lines, { incarnation, slots, tasks }),
           onClose: error => this.#onClose(error),
         })
         this.#heardAtMs = this.#options.clock.nowMs()
-        this.#handler.onOpen({ slots, tasks, held })
         return
       }
       case 'refused':
@@ -111,9 +113,14 @@ export class LeaderLink {
     }
   }
 
-  #onMessage(message: WorkerMessage, lines: readonly string[]): void {
+  #onMessage(
+    message: WorkerMessage,
+    lines: readonly string[],
+    introduction: Omit<WorkerIntroduction, 'held'>,
+  ): void {
     this.#heardAtMs = this.#options.clock.nowMs()
-    this.#handler.onMessage(message, lines)
+    if (message.type === 'held') this.#handler.onOpen({ ...introduction, held: message.jobs })
+    else this.#handler.onMessage(message, lines)
   }
 
   #onClose(error?: Error): void {

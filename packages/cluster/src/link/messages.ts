@@ -19,6 +19,8 @@ export type LeaderMessage =
   | { readonly type: 'ping' }
 
 export type WorkerMessage =
+  /** The first: all that the worker has taken and that is not known to be durable. */
+  | { readonly type: 'held'; readonly jobs: HeldJobs }
   | { readonly type: 'results'; readonly jobId: string; readonly items: readonly ResultItem[] }
   | { readonly type: 'pong' }
 
@@ -30,6 +32,8 @@ export type ResultItem = readonly [index: number, attempt: number, end: TaskEnd,
 
 /** A task that the worker has taken and whose result is not known to be durable. */
 export type HeldItem = readonly [index: number, attempt: number]
+
+export type HeldJobs = readonly { readonly jobId: string; readonly items: readonly HeldItem[] }[]
 
 /** The four messages before the link is open. Sent in this order: challenge, hello, then welcome or refused. */
 export type HandshakeMessage =
@@ -44,8 +48,9 @@ export type HandshakeMessage =
   | {
       readonly type: 'welcome'
       readonly proof: string
+      /** Names the process: a later one of the same id has another. */
+      readonly incarnation: string
       readonly slots: number
       readonly tasks: readonly string[]
-      readonly held: readonly { readonly jobId: string; readonly items: readonly HeldItem[] }[]
     }
   | { readonly type: 'refused'; readonly reason: string }

@@ -80,11 +80,14 @@ export class WorkerLink {
       return this.#refuse(error.message)
     }
     const proofOfWorker = prove(secret, 'worker', transcript)
-    this.#link.send({ type: 'welcome', proof: proofOfWorker, ...introduction } satisfies HandshakeMessage)
+    const { held, ...welcome } = introduction
+    this.#link.send({ type: 'welcome', proof: proofOfWorker, ...welcome } satisfies HandshakeMessage)
     this.#link.open({
       onMessage: (header, lines) => this.#onMessage(header as LeaderMessage, lines),
       onClose: error => this.#onClose(error),
     })
+    // Not in the welcome: before a link is open its messages are small.
+    this.send({ type: 'held', jobs: held })
     this.#handler.onOpen()
   }
 

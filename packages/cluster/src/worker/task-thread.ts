@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks'
 import { parentPort, workerData } from 'node:worker_threads'
-import { MAX_VALUE_BYTES, type TaskError } from '../jobs/segment.ts'
+import { MAX_VALUE_BYTES, shortened, type TaskError } from '../jobs/segment.ts'
 import { isTaskNamed, taskModuleName, type TaskContext } from '../task.ts'
 import type { ThreadChunk, ThreadData, ThreadMessage } from './thread-messages.ts'
 import type { TaskOutcome } from './worker-machine.ts'
@@ -50,12 +50,9 @@ async function loadModules(): Promise<boolean> {
 }
 
 function describe(error: unknown): TaskError {
-  if (!(error instanceof Error)) return { name: 'Error', message: String(error) }
-  return {
-    name: error.name,
-    message: error.message,
-    ...(error.stack === undefined ? {} : { stack: error.stack }),
-  }
+  if (!(error instanceof Error)) return shortened({ name: 'Error', message: String(error) })
+  const { name, message, stack } = error
+  return shortened({ name, message, ...(stack === undefined ? {} : { stack }) })
 }
 
 async function runTask(chunk: ThreadChunk, at: number): Promise<TaskOutcome> {

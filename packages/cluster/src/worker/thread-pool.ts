@@ -1,6 +1,14 @@
-import { ClosedError, ConclaveError, deferred, type Deferred } from '@conclave/core'
+import {
+  Backoff,
+  ClosedError,
+  ConclaveError,
+  deferred,
+  type Clock,
+  type Deferred,
+  type Random,
+} from '@conclave/core'
 import { Worker } from 'node:worker_threads'
-import type { TaskError } from '../jobs/segment.ts'
+import { shortened } from '../jobs/segment.ts'
 import type { ThreadChunk, ThreadData, ThreadMessage } from './thread-messages.ts'
 import type { TaskOutcome } from './worker-machine.ts'
 
@@ -19,6 +27,8 @@ export interface ThreadPoolOptions {
   readonly modules: readonly URL[]
   readonly imports: readonly string[]
   readonly workerId: string
+  readonly clock: Clock
+  readonly random: Random
 }
 
 export interface ThreadPoolHandler {
@@ -30,10 +40,14 @@ export interface ThreadPoolHandler {
 interface TaskThread {
   readonly worker: Worker
   readonly begun: Int32Array
+  isReady: boolean
   chunk: ThreadChunk | undefined
   /** Outcomes of the present chunk that it has sent. */
   reported: number
 }
+
+/** Of threads that cannot load their modules any more. */
+const RESTART_BACKOFF = { baseMs: 200, maxMs: 10_000 }
 
 /**
  * The threads that run a node's tasks. In threads a busy task cannot stop the node's heartbeat, and a task that ends
@@ -44,10 +58,12 @@ export class ThreadPool {
   readonly #handler: ThreadPoolHandler
   readonly #threads: TaskThread[] = []
   readonly #ready: Deferred<readonly string[]> = deferred<readonly string[]>()
+  readonly #backoff: Backoff
   #closing = false
 
   constructor(options: ThreadPoolOptions, handler: ThreadPoolHandler) {
     this.#options = options
+    this.#backoff = new Backoff(options.random, RESTART_BACKOFF)
     this.#handler = handler
     // A pool that is closed before it is ready has nobody waiting for that.
     this.#ready.promise.catch(() => {})
@@ -55,7 +71,7 @@ export class ThreadPool {
 
   /** Starts the threads; resolves to the names of the tasks in the modules. Throws `TaskModuleError`. */
   async start(): Promise<readonly string[]> {
-    for (let thread = 0; thread < this.#options.threads; thread++) this.restart(thread)
+    for (let thread = 0; thread < this.#options.threads; thread++) this.#start(thread)
     try {
       return await this.#ready.promise
     } catch (error) {
@@ -64,8 +80,15 @@ export class ThreadPool {
     }
   }
 
-  /** A fresh thread in the place of one that died. */
+  /** A fresh thread in the place of one that died: at once, or, where that was never ready, after a while. */
   restart(thread: number): void {
+    const { clock } = this.#options
+    const previous = this.#threads[thread]
+    if (previous === undefined || previous.isReady) return this.#start(thread)
+    clock.setTimer(this.#backoff.nextDelayMs(), () => this.#start(thread), { unref: true })
+  }
+
+  #start(thread: number): void {
     if (this.#closing) return
     const begun = new SharedArrayBuffer(4)
     const workerData: ThreadData = {
@@ -75,8 +98,11 @@ export class ThreadPool {
       begun,
     }
     const worker = new Worker(new URL('./task-thread.js', import.meta.url), { workerData, stdin: false })
-    const started: TaskThread = { worker, begun: new Int32Array(begun), chunk: undefined, reported: 0 }
+    // What it was given while it was being replaced.
+    const chunk = this.#threads[thread]?.chunk
+    const started: TaskThread = { worker, begun: new Int32Array(begun), isReady: false, chunk, reported: 0 }
     this.#threads[thread] = started
+    if (chunk !== undefined) worker.postMessage(chunk)
     let failure: unknown
     worker.on('message', (message: ThreadMessage) => this.#onMessage(thread, started, message))
     worker.on('error', error => (failure = error))
@@ -101,6 +127,8 @@ export class ThreadPool {
   #onMessage(thread: number, from: TaskThread, message: ThreadMessage): void {
     switch (message.type) {
       case 'ready':
+        from.isReady = true
+        this.#backoff.reset()
         this.#ready.resolve(message.tasks)
         return
       case 'unloadable': {
@@ -118,6 +146,7 @@ export class ThreadPool {
   #onExit(thread: number, from: TaskThread, failure: unknown, code: number): void {
     if (this.#closing || this.#threads[thread] !== from) return
     const { chunk, begun } = from
+    from.chunk = undefined
     const modules = this.#options.modules.join(', ')
     this.#ready.reject(new TaskModuleError(modules, startFailure(failure, code), failure))
     const reason =
@@ -148,7 +177,7 @@ function describe(failure: unknown): string {
  */
 function crashOf(chunk: ThreadChunk, begun: number, message: string): TaskOutcome {
   const at = Math.max(0, begun - 1)
-  const error: TaskError = { name: 'TaskCrashedError', message }
+  const error = shortened({ name: 'TaskCrashedError', message })
   return {
     index: chunk.indexes[at]!,
     attempt: chunk.attempts[at]!,

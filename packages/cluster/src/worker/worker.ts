@@ -1,4 +1,5 @@
 import {
+  uuid,
   withFields,
   type Connection,
   type Endpoint,
@@ -49,18 +50,22 @@ export class Worker {
   /** The highest token a leader has shown: one with a lower has been deposed. */
   #fencingToken = -1n
   #tasks: readonly string[] = []
+  readonly #incarnation: string
   #closed = false
 
   constructor(options: WorkerOptions) {
     this.#options = options
     this.#logger = withFields(options.logger, { workerId: options.workerId })
     this.#machine = new WorkerMachine(options.slots)
+    this.#incarnation = uuid(options.platform.random)
     this.#pool = new ThreadPool(
       {
         threads: options.slots,
         modules: options.modules,
         imports: options.imports,
         workerId: options.workerId,
+        clock: options.platform.clock,
+        random: options.platform.random,
       },
       {
         onOutcomes: (thread, outcomes) => this.#step({ type: 'outcomes', thread, outcomes }),
@@ -125,7 +130,8 @@ export class Worker {
     this.#leader = link
     previous?.close()
     this.#logger.log('info', 'linked to the leader', leader)
-    return { slots: this.#options.slots, tasks: this.#tasks, held: this.#machine.held() }
+    const { slots } = this.#options
+    return { incarnation: this.#incarnation, slots, tasks: this.#tasks, held: this.#machine.held() }
   }
 
   #onMessage(link: WorkerLink, message: LeaderMessage, lines: readonly string[]): void {

@@ -5,7 +5,7 @@ import {
   type LeaderEffect,
   type LeaderEvent,
 } from '../../src/leader/leader-machine.ts'
-import { peekResult, parseResult } from '../../src/jobs/segment.ts'
+import { peekResult, parseResult, type Begun } from '../../src/jobs/segment.ts'
 import {
   WorkerMachine,
   type TaskOutcome,
@@ -32,6 +32,7 @@ type ToWorker = LeaderEffect & { type: 'assign' | 'forget' | 'drop' }
 
 interface SimulatedWorker {
   readonly id: string
+  readonly incarnation: string
   machine: WorkerMachine
   /** The messages under way, in order. A broken link loses them. */
   toLeader: ToLeader[]
@@ -54,7 +55,10 @@ export class SimulatedCluster {
   readonly recorded = new Map<number, ReturnType<typeof parseResult>>()
   #segments = 0
   /** What the store knows of tasks that leaders began in their own process. */
-  #begun: readonly (readonly [number, number])[] = []
+  #begun: Begun | undefined
+  /** Grows with every step, and by more when time is all that is left to happen. */
+  #nowMs = 0
+  #waits = 0
   isFinished = false
   #workerNumber = 0
   readonly history: string[] = []
@@ -77,9 +81,20 @@ export class SimulatedCluster {
       }
     }
     if (this.#writing !== undefined) actions.push(() => this.#finishWrite())
-    if (actions.length === 0) return false
+    if (actions.length === 0) {
+      // What only time can bring on: a leader that works itself, one that is given up.
+      if (this.isFinished || ++this.#waits > 10) return false
+      actions.push(() => this.#wait())
+    } else {
+      this.#waits = 0
+    }
     this.#choose(actions)()
     return true
+  }
+
+  #wait(): void {
+    this.#nowMs += 1_000
+    this.#stepLeader({ type: 'tick' })
   }
 
   /** Things that go wrong. */
@@ -100,10 +115,12 @@ export class SimulatedCluster {
   }
 
   addWorker(): void {
-    const id = this.#options.alone === true ? 'self' : `w${++this.#workerNumber}`
+    const incarnation = `w${++this.#workerNumber}`
+    const id = this.#options.alone === true ? 'self' : incarnation
     this.#note(`worker ${id} joins`)
     const worker: SimulatedWorker = {
       id,
+      incarnation,
       machine: new WorkerMachine(THREADS),
       toLeader: [],
       toWorker: [],
@@ -120,6 +137,7 @@ export class SimulatedCluster {
     this.#stepLeader({
       type: 'workerLinked',
       workerId: worker.id,
+      incarnation: worker.incarnation,
       slots: THREADS,
       tasks: ['tasks#work'],
       isSelf: this.#options.alone === true,
@@ -167,7 +185,6 @@ export class SimulatedCluster {
   }
 
   #beginTerm(): void {
-    this.#stepLeader({ type: 'alone', isAlone: this.#options.alone === true })
     if (!this.isFinished) this.#loadJob()
   }
 
@@ -182,7 +199,7 @@ export class SimulatedCluster {
         maxAttempts,
         inputs: Array.from({ length: taskCount }, (_, index) => String(index)),
         recorded: [...this.recorded.values()].map(({ index, end }) => ({ index, end })),
-        begunByLeaders: this.#begun,
+        begun: this.#begun,
         nextSegment: this.#segments,
         resultBytes: 0,
       },
@@ -261,7 +278,7 @@ export class SimulatedCluster {
   }
 
   #stepLeader(event: LeaderEvent): void {
-    for (const effect of this.#leader.step({ ...event, nowMs: 0 })) this.#performLeader(effect)
+    for (const effect of this.#leader.step({ ...event, nowMs: this.#nowMs++ })) this.#performLeader(effect)
     this.#leader.validate()
   }
 
@@ -271,7 +288,7 @@ export class SimulatedCluster {
       this.#writing = effect.writes
       return
     }
-    if (effect.type === 'assign' && effect.begunByLeader !== undefined) this.#begun = effect.begunByLeader
+    if (effect.type === 'assign' && effect.begun !== undefined) this.#begun = effect.begun
     const worker = this.#workers.find(({ id }) => id === effect.workerId)
     if (worker?.linked === true) worker.toWorker.push(effect)
   }
