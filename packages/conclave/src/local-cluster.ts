@@ -22,7 +22,9 @@ export interface LocalClusterOptions {
   readonly slots?: number
   /** Default 10,000 ms. */
   readonly sessionTimeoutMs?: number
+  /** Default: silent. */
   readonly logger?: Logger
+  /** Ends the start. */
   readonly signal?: AbortSignal
 }
 

@@ -18,6 +18,7 @@ export class AsyncQueue<T> implements AsyncIterableIterator<T> {
     this.#onReturn = options.onReturn
   }
 
+  /** How many values wait for the consumer. */
   get size(): number {
     return this.#items.length
   }

@@ -6,6 +6,7 @@ export interface Deferred<T> {
   readonly reject: (this: void, error: unknown) => void
 }
 
+/** Takes a promise apart, for whoever settles it later than they make it. */
 export function deferred<T = void>(): Deferred<T> {
   let resolve!: (value: T) => void
   let reject!: (error: unknown) => void

@@ -19,8 +19,11 @@ export interface Disk {
   open(path: string, mode: 'create' | 'existing' | 'create-or-open'): Promise<DiskFile>
   /** The names in a folder, unsorted; rejects with `ENOENT` where there is none. */
   list(folder: string): Promise<readonly string[]>
+  /** Makes a folder, and those above it, where they do not exist. */
   makeFolder(path: string): Promise<void>
+  /** Moves a file, in place of one that is there. */
   rename(from: string, to: string): Promise<void>
+  /** Removes a file. */
   remove(path: string): Promise<void>
   /** Makes earlier creations, renames and removals in a folder durable. */
   syncFolder(path: string): Promise<void>

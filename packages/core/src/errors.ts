@@ -21,8 +21,11 @@ export interface ErrorDetails {
  */
 export class ConclaveError extends Error {
   override readonly name: string = 'ConclaveError'
+  /** Stable, upper-case, unique per kind of error: what programs branch on. */
   readonly code: string
+  /** What is known about the request. */
   readonly outcome: Outcome
+  /** Whether the same call can succeed later without anything being changed by the caller. */
   readonly retryable: boolean
 
   constructor(message: string, details: ErrorDetails) {

@@ -1,5 +1,6 @@
 import { ClosedError } from './errors.ts'
 
+/** Where something is in its life; it only goes to the right. */
 export type LifecycleState = 'latent' | 'started' | 'closing' | 'closed'
 
 /**
@@ -16,6 +17,7 @@ export class Lifecycle {
     this.#what = what
   }
 
+  /** Where it is now. */
   get state(): LifecycleState {
     return this.#state
   }

@@ -1,6 +1,7 @@
 /** Facts beside a log line. Never secrets: no passwords, session passwords, auth data or znode contents. */
 export type LogFields = Readonly<Record<string, unknown>>
 
+/** How much a line matters, the least first. */
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
 
 /** Where log lines go. Libraries are silent unless given one. */

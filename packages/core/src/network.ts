@@ -66,6 +66,7 @@ export interface Connection {
   destroy(): void
 }
 
+/** What accepts connections, until it is closed. */
 export interface Listener {
   /** Where it listens; the port is the real one when 0 was asked. */
   readonly endpoint: Endpoint

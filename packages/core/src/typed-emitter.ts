@@ -30,6 +30,7 @@ export class TypedEmitter<Events extends object> {
     })
   }
 
+  /** Calls the listeners of that name now, before it returns. */
   emit<Name extends keyof Events>(name: Name, event: Events[Name]): void {
     const listeners = this.#listeners.get(name)
     if (listeners === undefined) return

@@ -39,6 +39,7 @@ export class Registration<Payload = unknown> {
     })
   }
 
+  /** What is registered now, or will be as soon as a server can be told. */
   get instance(): ServiceInstance<Payload> {
     return this.#instance
   }

@@ -41,6 +41,7 @@ export class ServiceCache {
     return [...this.#instances.values()]
   }
 
+  /** Calls back at each change of the list; the function returned ends that. */
   on<Name extends keyof ServiceCacheEvents>(
     name: Name,
     listener: (instance: ServiceCacheEvents[Name]) => void,

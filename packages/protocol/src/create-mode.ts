@@ -30,6 +30,7 @@ export function createModeFromFlags(flags: number): CreateMode | undefined {
   return MODES[flags]
 }
 
+/** Whether the server puts a number behind the name. */
 export function isSequential(mode: CreateMode): boolean {
   return (
     mode === 'persistentSequential' ||
@@ -38,10 +39,12 @@ export function isSequential(mode: CreateMode): boolean {
   )
 }
 
+/** Whether the znode goes with its session. */
 export function isEphemeral(mode: CreateMode): boolean {
   return mode === 'ephemeral' || mode === 'ephemeralSequential'
 }
 
+/** Whether the znode goes when it is not used for a time. */
 export function hasTtl(mode: CreateMode): boolean {
   return mode === 'persistentWithTtl' || mode === 'persistentSequentialWithTtl'
 }

@@ -34,6 +34,7 @@ export const ErrorCode = {
   throttledOp: -127,
 } as const
 
+/** The name of an error code, as `ErrorCode` has it. */
 export type ErrorCodeName = keyof typeof ErrorCode
 
 const NAMES = new Map<number, ErrorCodeName>(

@@ -48,18 +48,22 @@ export class JuteReader {
     return at
   }
 
+  /** 0 to 255. */
   byte(): number {
     return this.#buffer[this.#take(1)]!
   }
 
+  /** One byte; anything but 0 is true. */
   bool(): boolean {
     return this.byte() !== 0
   }
 
+  /** Signed, 4 bytes. */
   int32(): number {
     return this.#view.getInt32(this.#take(4))
   }
 
+  /** Signed, 8 bytes. */
   int64(): bigint {
     return this.#view.getBigInt64(this.#take(8))
   }
@@ -79,12 +83,14 @@ export class JuteReader {
     return length
   }
 
+  /** Jute's `ustring`; a missing one is a `ProtocolError`. */
   string(): string {
     const value = this.nullableString()
     if (value === null) throw new ProtocolError('a string is missing')
     return value
   }
 
+  /** Jute's `ustring`; the length -1 is `null`. */
   nullableString(): string | null {
     const length = this.#length(1)
     if (length === -1) return null
@@ -105,6 +111,7 @@ export class JuteReader {
     return this.nullableVector(bytesEach, read) ?? []
   }
 
+  /** As `vector`; the count -1 is `null`. */
   nullableVector<T>(bytesEach: number, read: () => T): T[] | null {
     const count = this.#length(bytesEach)
     if (count === -1) return null

@@ -74,20 +74,24 @@ export class JuteWriter {
     this.#view = new DataView(bigger.buffer)
   }
 
+  /** The lowest 8 bits. */
   byte(value: number): void {
     const at = this.#reserve(1)
     this.#buffer[at] = value
   }
 
+  /** One byte, 1 or 0. */
   bool(value: boolean): void {
     this.byte(value ? 1 : 0)
   }
 
+  /** Signed, 4 bytes. */
   int32(value: number): void {
     const at = this.#reserve(4)
     this.#view.setInt32(at, value)
   }
 
+  /** Signed, 8 bytes. */
   int64(value: bigint): void {
     const at = this.#reserve(8)
     this.#view.setBigInt64(at, value)

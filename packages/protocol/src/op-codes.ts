@@ -35,6 +35,7 @@ export const OpCode = {
   error: -1,
 } as const
 
+/** The name of an operation, as `OpCode` has it. */
 export type OpCodeName = keyof typeof OpCode
 
 /** Request numbers that name a kind of message instead of counting. Real clients use them; do not depend on it. */

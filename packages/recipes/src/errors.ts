@@ -13,6 +13,7 @@ const SENTENCES: Record<EndReason, string> = {
 /** A lease, or the wait for one, is over. */
 export class LeaseEndedError extends ConclaveError {
   override readonly name = 'LeaseEndedError'
+  /** Why it is over. */
   readonly reason: EndReason
 
   constructor(what: string, reason: EndReason, cause?: unknown) {

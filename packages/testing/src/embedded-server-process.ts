@@ -17,6 +17,7 @@ export interface EmbeddedServerProcessOptions {
 
 /** The embedded server as a process of its own, to be killed and started again on its data. */
 export class EmbeddedServerProcess implements AsyncDisposable {
+  /** Where its data is. */
   readonly dataDir: string
   readonly #options: EmbeddedServerProcessOptions
   readonly #folder = new TemporaryFolder()
@@ -41,10 +42,12 @@ export class EmbeddedServerProcess implements AsyncDisposable {
     return server
   }
 
+  /** Where it listens; stays the same when it is started again. */
   get endpoint(): Endpoint {
     return this.#endpoint
   }
 
+  /** The endpoint, as clients take it. */
   get connectString(): string {
     return formatEndpoint(this.#endpoint)
   }

@@ -44,10 +44,12 @@ export class FaultProxy implements AsyncDisposable {
     return proxy
   }
 
+  /** Where it listens. */
   get endpoint(): Endpoint {
     return this.#endpoint
   }
 
+  /** The endpoint, as clients take it. */
   get connectString(): string {
     return formatEndpoint(this.#endpoint)
   }

@@ -6,6 +6,7 @@ import { removeAtExit } from './process/reaper.ts'
 
 /** An empty folder of its own, gone when it is removed or when this process ends, whichever comes first. */
 export class TemporaryFolder implements AsyncDisposable {
+  /** Where it is; absolute. */
   readonly path: string
   readonly #forget: () => void
 

@@ -29,6 +29,7 @@ import { HealerMachine, type HealerDecision, type HealerEvent, type HealerOption
 import { NodeProcess, type NodeExit, type NodeProgram } from './node-process.ts'
 
 export interface AgentOptions extends NodeProgram {
+  /** The ZooKeeper servers, for the agent itself. */
   readonly connect: ConnectTarget
   /** Default `default`. */
   readonly cluster?: string
@@ -42,9 +43,13 @@ export interface AgentOptions extends NodeProgram {
   readonly sessionTimeoutMs?: number
   /** How long a node may take to end in order before it is killed. Default 5,000 ms. */
   readonly graceMs?: number
+  /** When and how often nodes are started again. */
   readonly healing?: HealerOptions
+  /** Default: silent. */
   readonly logger?: Logger
+  /** Stand-ins for clock, network and randomness. Default Node.js's own. */
   readonly platform?: Partial<Platform>
+  /** Ends the start, not the agent once it runs. */
   readonly signal?: AbortSignal
 }
 
@@ -65,6 +70,7 @@ export interface AgentNode {
   readonly restarts: number
 }
 
+/** What an agent tells, by the name of the event. */
 export interface AgentEvents {
   /** A place changed: its state, or the role of its node. */
   node: AgentNode
@@ -103,6 +109,7 @@ interface Place {
 
 /** See `startAgent`. */
 export class Agent {
+  /** The name of its znode. */
   readonly id: string
   readonly #options: AgentOptions
   readonly #platform: Platform
@@ -128,6 +135,7 @@ export class Agent {
     this.#healer = new HealerMachine(this.#platform.random, options.healing)
   }
 
+  /** Starts the nodes, and resolves when the agent is registered. */
   async start(signal?: AbortSignal): Promise<void> {
     this.#lifecycle.start()
     this.#step({ type: 'desired', count: this.#options.nodes })
@@ -153,6 +161,7 @@ export class Agent {
     return [...this.#places.values()].map(({ node }) => node)
   }
 
+  /** Calls back at each such event; the function returned ends that. */
   on<Name extends keyof AgentEvents>(name: Name, listener: (event: AgentEvents[Name]) => void): () => void {
     return this.#emitter.on(name, listener)
   }

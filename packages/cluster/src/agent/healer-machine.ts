@@ -1,5 +1,6 @@
 import { assert, Backoff, type BackoffOptions, type Machine, type Random } from '@conclave/core'
 
+/** When and how often nodes are started again. */
 export interface HealerOptions {
   /** A node that was a member of the cluster this long is stable: its next death is again a first one. Default 10,000 ms. */
   readonly stableMs?: number

@@ -13,6 +13,7 @@ export interface NodeProgram {
   readonly execArgv?: readonly string[]
 }
 
+/** How the process of a node ended. */
 export interface NodeExit {
   /** `null` when a signal ended it, or when it could not be started. */
   readonly code: number | null

@@ -25,8 +25,10 @@ import { clusterSecret } from '../secret.ts'
 import { Worker } from '../worker/worker.ts'
 import { CLOSE_TIMEOUT_MS, resolveJoin, type JoinOptions, type ResolvedJoin } from './options.ts'
 
+/** What a node does: one leads, the others work. */
 export type NodeRole = 'worker' | 'leader'
 
+/** What a node does from now on. */
 export interface RoleChange {
   readonly role: NodeRole
   /** Of a leader: its term, a number that only grows. */
@@ -48,6 +50,7 @@ export interface CandidateData {
   readonly endpoint: Endpoint
 }
 
+/** This process as a member of a cluster. */
 export interface ClusterNode {
   readonly id: string
   readonly role: NodeRole

@@ -19,11 +19,13 @@ export interface ConnectionOptions {
   readonly auth?: readonly AuthInfo[]
   /** Default: silent. */
   readonly logger?: Logger
+  /** Stand-ins for clock, network and randomness. Default Node.js's own. */
   readonly platform?: Partial<Platform>
   /** Ends the attempt to connect, or to join. */
   readonly signal?: AbortSignal
 }
 
+/** What a process needs to become a node of a cluster. */
 export interface JoinOptions extends ConnectionOptions {
   /**
    * Task modules: their exported functions are the tasks that this node can run, by the name `module#function`, where

@@ -4,6 +4,7 @@ import { Acl, ACL_MIN_BYTES } from '../records/acl.ts'
 import { Stat } from '../records/stat.ts'
 import { PathRecord, StatResponse } from './shapes.ts'
 
+/** An ACL, and the stat of the znode it belongs to. */
 export interface GetAclResponse {
   readonly acl: readonly Acl[]
   readonly stat: Stat
@@ -17,6 +18,7 @@ export const GetAclResponse: Codec<GetAclResponse> = {
   read: reader => ({ acl: reader.vector(ACL_MIN_BYTES, () => Acl.read(reader)), stat: Stat.read(reader) }),
 }
 
+/** Another ACL for a znode. */
 export interface SetAclRequest {
   readonly path: string
   readonly acl: readonly Acl[]

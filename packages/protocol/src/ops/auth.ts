@@ -17,6 +17,7 @@ export const AuthRequest: Codec<AuthRequest> = {
   read: reader => ({ type: reader.int32(), scheme: reader.string(), auth: reader.bytes() }),
 }
 
+/** Adds an identity to the session, outside the order of the other requests. */
 export const auth: Operation<AuthRequest, void> = {
   name: 'auth',
   opCode: OpCode.auth,
@@ -34,6 +35,7 @@ export const SaslToken: Codec<SaslToken> = {
   read: reader => ({ token: reader.bytes() }),
 }
 
+/** A step of a SASL exchange; the server has the first word. */
 export const sasl: Operation<SaslToken, SaslToken> = {
   name: 'sasl',
   opCode: OpCode.sasl,
@@ -55,6 +57,7 @@ export const ClientInfo: Codec<ClientInfo> = {
   read: reader => ({ authScheme: reader.string(), user: reader.string() }),
 }
 
+/** The identities of a session. */
 export interface WhoAmIResponse {
   readonly clientInfo: readonly ClientInfo[]
 }

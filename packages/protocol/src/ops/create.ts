@@ -58,6 +58,7 @@ export const Create2Response: Codec<Create2Response> = {
   read: reader => ({ path: reader.string(), stat: Stat.read(reader) }),
 }
 
+/** Makes a znode; answered with its path alone. */
 export const create: Operation<CreateRequest, PathRecord> = {
   name: 'create',
   opCode: OpCode.create,
@@ -65,6 +66,7 @@ export const create: Operation<CreateRequest, PathRecord> = {
   response: PathRecord,
 }
 
+/** Makes a znode; answered with its path and stat. */
 export const create2: Operation<CreateRequest, Create2Response> = {
   name: 'create2',
   opCode: OpCode.create2,
@@ -72,6 +74,7 @@ export const create2: Operation<CreateRequest, Create2Response> = {
   response: Create2Response,
 }
 
+/** Makes a container, which the server removes some time after its last child. */
 export const createContainer: Operation<CreateRequest, Create2Response> = {
   name: 'createContainer',
   opCode: OpCode.createContainer,
@@ -79,6 +82,7 @@ export const createContainer: Operation<CreateRequest, Create2Response> = {
   response: Create2Response,
 }
 
+/** Makes a znode with a time to live. */
 export const createTtl: Operation<CreateTtlRequest, Create2Response> = {
   name: 'createTtl',
   opCode: OpCode.createTtl,

@@ -3,6 +3,7 @@ import { OpCode } from '../op-codes.ts'
 import { Stat } from '../records/stat.ts'
 import { PathWatchRequest, readStrings, writeStrings } from './shapes.ts'
 
+/** A list of children. */
 export interface GetChildrenResponse {
   /** Names, not paths, in no order. */
   readonly children: readonly string[]
@@ -13,6 +14,7 @@ export const GetChildrenResponse: Codec<GetChildrenResponse> = {
   read: reader => ({ children: readStrings(reader) }),
 }
 
+/** A list of children, and the stat of their parent. */
 export interface GetChildren2Response extends GetChildrenResponse {
   readonly stat: Stat
 }

@@ -3,6 +3,7 @@ import { OpCode } from '../op-codes.ts'
 import { Stat } from '../records/stat.ts'
 import { PathWatchRequest } from './shapes.ts'
 
+/** The data of a znode, `null` where it has none, and its stat. */
 export interface GetDataResponse {
   readonly data: Buffer | null
   readonly stat: Stat

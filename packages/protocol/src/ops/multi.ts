@@ -28,10 +28,12 @@ export type MultiResult =
   | ({ readonly op: 'getChildren' } & GetChildrenResponse)
   | { readonly op: 'error'; readonly errorCode: number }
 
+/** Operations that are sent as one: writes, or reads. */
 export interface MultiRequest {
   readonly ops: readonly MultiOp[]
 }
 
+/** Their results, in the same order. */
 export interface MultiResponse {
   readonly results: readonly MultiResult[]
 }

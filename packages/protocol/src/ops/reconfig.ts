@@ -28,6 +28,7 @@ export const ReconfigRequest: Codec<ReconfigRequest> = {
   },
 }
 
+/** Changes the members of the ensemble; answered with the new configuration. */
 export const reconfig: Operation<ReconfigRequest, GetDataResponse> = {
   name: 'reconfig',
   opCode: OpCode.reconfig,

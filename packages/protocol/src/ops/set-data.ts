@@ -2,6 +2,7 @@ import type { Codec, Operation } from '../codec.ts'
 import { OpCode } from '../op-codes.ts'
 import { StatResponse } from './shapes.ts'
 
+/** Other data for a znode. */
 export interface SetDataRequest {
   readonly path: string
   readonly data: Uint8Array | null

@@ -57,6 +57,7 @@ export function writeStrings(
   writer.vector(strings, item => writer.string(item))
 }
 
+/** A list of strings; `null`, which some clients send for an empty one, is taken as that. */
 export function readStrings(reader: Parameters<typeof PathRecord.read>[0]): string[] {
   return reader.vector(4, () => reader.string())
 }

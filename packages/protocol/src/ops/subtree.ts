@@ -2,6 +2,7 @@ import type { Codec, Operation } from '../codec.ts'
 import { OpCode } from '../op-codes.ts'
 import { PathRecord, readStrings, writeStrings } from './shapes.ts'
 
+/** Paths of ephemeral znodes. */
 export interface GetEphemeralsResponse {
   readonly ephemerals: readonly string[]
 }
@@ -19,6 +20,7 @@ export const getEphemerals: Operation<PathRecord, GetEphemeralsResponse> = {
   response: GetEphemeralsResponse,
 }
 
+/** How many znodes there are. */
 export interface GetAllChildrenNumberResponse {
   readonly totalNumber: number
 }

@@ -5,6 +5,7 @@ import { readStrings, writeStrings } from './shapes.ts'
 /** `type` of `removeWatches` and `checkWatches`. */
 export const WatcherType = { children: 1, data: 2, any: 3, persistent: 4, persistentRecursive: 5 } as const
 
+/** Which watches at a path: `type` is one of `WatcherType`. */
 export interface WatchesRequest {
   readonly path: string
   readonly type: number
@@ -26,6 +27,7 @@ export const checkWatches: Operation<WatchesRequest, void> = {
   response: Empty,
 }
 
+/** Takes watches back; fails with `noWatcher` where there are none. */
 export const removeWatches: Operation<WatchesRequest, void> = {
   name: 'removeWatches',
   opCode: OpCode.removeWatches,
@@ -36,6 +38,7 @@ export const removeWatches: Operation<WatchesRequest, void> = {
 /** `mode` of `addWatch`. */
 export const AddWatchMode = { persistent: 0, persistentRecursive: 1 } as const
 
+/** Which watch to leave at a path: `mode` is one of `AddWatchMode`. */
 export interface AddWatchRequest {
   readonly path: string
   readonly mode: number
@@ -113,6 +116,7 @@ export const SetWatches2Request: Codec<SetWatches2Request> = {
   },
 }
 
+/** Sets one-shot watches again on a new connection. */
 export const setWatches: Operation<SetWatchesRequest, void> = {
   name: 'setWatches',
   opCode: OpCode.setWatches,
@@ -120,6 +124,7 @@ export const setWatches: Operation<SetWatchesRequest, void> = {
   response: Empty,
 }
 
+/** Sets watches of every kind again on a new connection. Servers from 3.6 on. */
 export const setWatches2: Operation<SetWatches2Request, void> = {
   name: 'setWatches2',
   opCode: OpCode.setWatches2,

@@ -7,11 +7,13 @@ import { ProtocolError } from '../protocol-error.ts'
 
 /** What Apache ZooKeeper's server offers: its realm, and the service name and host of its `digest-uri`. */
 export const ZOOKEEPER_REALM = 'zk-sasl-md5'
+/** The `digest-uri` of Apache ZooKeeper's server: service name and host. */
 export const ZOOKEEPER_DIGEST_URI = 'zookeeper/zk-sasl-md5'
 
 /** A message has few and short directives; more is an attack. */
 const MAX_MESSAGE_BYTES = 4_096
 
+/** Who somebody is, and how they prove it. */
 export interface DigestCredentials {
   readonly username: string
   readonly password: string

@@ -9,6 +9,7 @@ const MAX_OUTPUT_CHARS = 64 * 1024
 export interface TestProcessOptions {
   /** What errors call it. Default: its command line. */
   readonly name?: string
+  /** The folder it runs in. Default that of this process. */
   readonly cwd?: string
   /** Added to the environment of this process. */
   readonly env?: Readonly<Record<string, string>>
@@ -29,6 +30,7 @@ export function runningProcesses(): readonly TestProcess[] {
 
 /** A real process for a test: its output can be read and waited for, and it never outlives the test process. */
 export class TestProcess {
+  /** What errors call it. */
   readonly name: string
   /** Settles when it has ended. Never rejects. */
   readonly ended: Promise<ProcessEnd>
@@ -73,6 +75,7 @@ export class TestProcess {
     return this.#child.pid ?? -1
   }
 
+  /** Whether it has not ended yet. */
   get isRunning(): boolean {
     return running.has(this)
   }

@@ -14,11 +14,17 @@ import {
 
 /** What is said in the handshake; everything has the default of a new session. */
 export interface RawSessionOptions {
+  /** The session timeout to ask for, in milliseconds. */
   readonly timeoutMs?: number
+  /** The session to go on with. Default 0: a new one. */
   readonly sessionId?: bigint
+  /** That of the session. Default 16 zero bytes. */
   readonly password?: Uint8Array
+  /** A server that is behind it closes the connection. Default 0. */
   readonly lastZxidSeen?: bigint
+  /** Whether a server that only reads will do; `undefined` leaves the byte out, as old clients do. */
   readonly readOnly?: boolean | undefined
+  /** Default that of Node.js. */
   readonly network?: Network
 }
 
@@ -56,6 +62,7 @@ interface Waiting {
 export class RawSession implements AsyncDisposable {
   /** Settles when the connection is over. */
   readonly ended: Promise<void>
+  /** The watch events so far. */
   readonly events: RawEvent[] = []
   readonly #connection: Connection
   readonly #decoder = new FrameDecoder(64 << 20)
@@ -108,10 +115,12 @@ export class RawSession implements AsyncDisposable {
     return this.#response!
   }
 
+  /** As the server has confirmed it. */
   get sessionId(): bigint {
     return this.granted.sessionId
   }
 
+  /** Whether the connection is over. */
   get isEnded(): boolean {
     return this.#ended
   }

@@ -42,6 +42,7 @@ export class ApacheEnsemble implements AsyncDisposable {
     return ensemble
   }
 
+  /** All servers, as clients take them. */
   get connectString(): string {
     return this.servers.map(server => server.connectString).join(',')
   }

@@ -30,7 +30,9 @@ const JAVA_OPTIONS = ['-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC', '-Xshare:au
 
 /** A real Apache ZooKeeper, standalone, on the loopback address. `start` resolves when it serves requests. */
 export class ApacheZooKeeper implements AsyncDisposable {
+  /** Where it listens. */
   readonly endpoint: Endpoint
+  /** Where its data is. */
   readonly dataDir: string
   readonly #installation: ZooKeeperInstallation
   readonly #options: ApacheZooKeeperOptions
@@ -69,6 +71,7 @@ export class ApacheZooKeeper implements AsyncDisposable {
     return new ApacheZooKeeper(options, installation, port)
   }
 
+  /** The endpoint, as clients take it. */
   get connectString(): string {
     return formatEndpoint(this.endpoint)
   }
