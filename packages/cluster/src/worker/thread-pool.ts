@@ -3,6 +3,7 @@ import {
   ClosedError,
   ConclaveError,
   deferred,
+  messageOf,
   type Clock,
   type Deferred,
   type Random,
@@ -162,13 +163,13 @@ export class ThreadPool {
 const UNSETTLED_AWAIT_CODE = 13
 
 function startFailure(failure: unknown, code: number): string {
-  if (failure !== undefined) return failure instanceof Error ? failure.message : String(failure)
+  if (failure !== undefined) return messageOf(failure)
   if (code === UNSETTLED_AWAIT_CODE) return 'it waits for something that never comes (a top-level await)'
   return `it calls process.exit(${code}) while it is loaded`
 }
 
 function describe(failure: unknown): string {
-  return `the task brought its thread down: ${failure instanceof Error ? failure.message : String(failure)}`
+  return `the task brought its thread down: ${messageOf(failure)}`
 }
 
 /**
