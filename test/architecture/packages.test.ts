@@ -37,7 +37,16 @@ test.each(packages)(
 test.each(packages)('packages - $folder imports exactly what its package.json names', pkg => {
   const names = pkg.sources.flatMap(importsOf).map(packageNameOf)
   const imported = new Set(names.filter(name => name !== undefined))
-  expect([...imported].sort()).toEqual([...pkg.dependencies].sort())
+  expect([...imported].sort()).toEqual([...pkg.dependencies, ...pkg.optionalPeers].sort())
+})
+
+test.each(packages)('packages - $folder can be imported without its optional peers', pkg => {
+  const importing = pkg.sources.filter(source =>
+    importsOf(source).some(specifier => pkg.optionalPeers.includes(specifier)),
+  )
+  const index = readText(`packages/${pkg.folder}/src/index.ts`)
+  for (const { path } of importing) expect(index).not.toContain(path.replace(/^.*\//, './'))
+  expect(importing.length).toBe(pkg.optionalPeers.length)
 })
 
 test.each(packages)('packages - $folder has references to what it depends on, and no others', pkg => {

@@ -11,6 +11,8 @@ export interface Package {
   /** `@conclave/client` */
   readonly name: string
   readonly dependencies: readonly string[]
+  /** Those that only one entry point needs, and only who imports that installs. */
+  readonly optionalPeers: readonly string[]
   /** Folders of other packages, from the references of its tsconfig.json. */
   readonly references: readonly string[]
   readonly sources: readonly Source[]
@@ -63,13 +65,20 @@ function readPackage(folder: string): Package {
     dependencies?: Record<string, string>
     optionalDependencies?: Record<string, string>
     peerDependencies?: Record<string, string>
+    peerDependenciesMeta?: Record<string, { optional?: boolean }>
   }
   const tsconfig = readJson(`packages/${folder}/tsconfig.json`) as { references?: { path: string }[] }
-  const { dependencies, optionalDependencies, peerDependencies } = manifest
+  const { dependencies, optionalDependencies, peerDependencies = {}, peerDependenciesMeta = {} } = manifest
+  const peers = Object.keys(peerDependencies)
+  const isOptional = (name: string): boolean => peerDependenciesMeta[name]?.optional === true
   return {
     folder,
     name: manifest.name,
-    dependencies: Object.keys({ ...dependencies, ...optionalDependencies, ...peerDependencies }),
+    dependencies: [
+      ...Object.keys({ ...dependencies, ...optionalDependencies }),
+      ...peers.filter(name => !isOptional(name)),
+    ],
+    optionalPeers: peers.filter(isOptional),
     references: (tsconfig.references ?? []).map(({ path }) => relative('..', path)),
     sources: findFiles(`packages/${folder}/src`, '.ts').map(path => ({ path, text: readText(path) })),
   }

@@ -26,6 +26,7 @@ export {
   type ClientMetrics,
   type OperationMetrics,
   type RequestDiagnostics,
+  type RequestStartDiagnostics,
   type StateDiagnostics,
 } from './metrics.ts'
 export { MultiError, type MultiResult, type TransactionOp } from './multi.ts'

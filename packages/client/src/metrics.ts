@@ -1,13 +1,18 @@
 import { channel } from 'node:diagnostics_channel'
 import type { StateChange } from './connection-state.ts'
 
-/** Published on the diagnostics channel `conclave:client:request` when a request is settled. */
-export interface RequestDiagnostics {
+/** Published on the diagnostics channel `conclave:client:request:start` at the call, in its asynchronous context. */
+export interface RequestStartDiagnostics {
   readonly operation: string
   readonly path: string | undefined
   readonly sessionId: bigint | undefined
-  /** Between the call and its end, on the platform's monotonic clock. */
+  /** On the platform's monotonic clock. */
   readonly startedMs: number
+}
+
+/** Published on `conclave:client:request` when a request is settled: the object that was published at its start. */
+export interface RequestDiagnostics extends RequestStartDiagnostics {
+  /** Between the call and its end. */
   readonly durationMs: number
   /** Absent where it succeeded. */
   readonly error?: unknown
@@ -20,8 +25,13 @@ export interface StateDiagnostics {
 }
 
 /** Subscribe with `node:diagnostics_channel`; without subscribers a request costs no more. */
-export const requestChannel = channel('conclave:client:request')
-export const stateChannel = channel('conclave:client:state')
+export const REQUEST_START_CHANNEL = 'conclave:client:request:start'
+export const REQUEST_CHANNEL = 'conclave:client:request'
+export const STATE_CHANNEL = 'conclave:client:state'
+
+export const requestStartChannel = channel(REQUEST_START_CHANNEL)
+export const requestChannel = channel(REQUEST_CHANNEL)
+export const stateChannel = channel(STATE_CHANNEL)
 
 /** Of one operation, since the client was made. */
 export interface OperationMetrics {

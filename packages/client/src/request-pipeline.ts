@@ -21,7 +21,14 @@ import {
   ZooKeeperError,
   type ErrorContext,
 } from './errors.ts'
-import { MetricsCollector, requestChannel, type ClientMetrics } from './metrics.ts'
+import {
+  MetricsCollector,
+  requestChannel,
+  requestStartChannel,
+  type ClientMetrics,
+  type RequestDiagnostics,
+  type RequestStartDiagnostics,
+} from './metrics.ts'
 import { PendingRequest } from './pending-request.ts'
 import { PendingRequests } from './pending-requests.ts'
 import { BadArgumentsError, errorFromCode } from './server-errors.ts'
@@ -102,20 +109,22 @@ export class RequestPipeline {
       pending.resolve = resolve as (value: unknown) => void
       pending.reject = reject
       if (this.#ending !== undefined) return reject(this.#ending(pending.context))
-      if (requestChannel.hasSubscribers) this.#publishWhenSettled(pending)
+      if (requestChannel.hasSubscribers || requestStartChannel.hasSubscribers) this.#publish(pending)
       if (signal !== undefined && !pending.abortOn(signal)) return
       if (this.#connection === undefined || this.#write(this.#connection, pending))
         this.#pending.push(pending)
     })
   }
 
-  #publishWhenSettled(pending: PendingRequest): void {
+  #publish(pending: PendingRequest): void {
     const { clock, sessionId } = this.#options
+    const { call, path } = pending
     const startedMs = clock.nowMs()
+    const start: RequestStartDiagnostics = { operation: call.name, path, sessionId: sessionId(), startedMs }
+    requestStartChannel.publish(start)
     pending.onSettled(error => {
-      const { operation, path } = pending.context
-      const durationMs = clock.nowMs() - startedMs
-      requestChannel.publish({ operation, path, sessionId: sessionId(), startedMs, durationMs, error })
+      const end: RequestDiagnostics = Object.assign(start, { durationMs: clock.nowMs() - startedMs, error })
+      requestChannel.publish(end)
     })
   }
 
