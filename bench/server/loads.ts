@@ -54,7 +54,7 @@ export interface LoadFigures {
 /** Where the generator works. */
 export const ROOT = '/bench'
 const KEYS = 128
-/** Znodes are created below so many parents. */
+/** Znodes are created below so many parents, as many below one before it is the next one's turn. */
 const PARENTS = 1_000
 
 export function runLoad(load: Load): Promise<LoadFigures> {
@@ -157,7 +157,11 @@ async function runRequests(load: RequestLoad): Promise<LoadFigures> {
       const from = head
       for (let i = 0; i < count; i++) {
         if (operation === 'create') {
-          ring.write(digits(created % PARENTS, 3), head * frameBytes + parentOffset, 'latin1')
+          ring.write(
+            digits(Math.floor(created / PARENTS) % PARENTS, 3),
+            head * frameBytes + parentOffset,
+            'latin1',
+          )
           ring.write(digits(created++, 7), head * frameBytes + nameOffset, 'latin1')
         }
         sentAtMs[head] = nowMs

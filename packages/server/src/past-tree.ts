@@ -36,8 +36,8 @@ export class PastTree {
   }
 
   /** Every path, parents before their children. */
-  paths(): Iterable<string> {
-    return this.#state.tree.znodes.keys()
+  *paths(): Generator<string> {
+    for (const [path] of this.#state.tree.walk()) yield path
   }
 
   get(path: string): PastZnode | undefined {

@@ -89,7 +89,7 @@ export async function inspectSnapshot(
       return { sessionId: hex(BigInt.asUintN(64, id)), timeoutMs }
     }),
     *znodes() {
-      for (const [znodePath, znode] of state.tree.znodes) {
+      for (const [znodePath, znode] of state.tree.walk()) {
         const data = withData ? dataBytes(znode.data) : null
         yield {
           path: znodePath,

@@ -4,6 +4,7 @@ import { Quotas } from './quotas.ts'
 import { TreeDigest, znodeDigest } from './tree-digest.ts'
 import { WatchManager, WatchMode, type Watcher } from './watch-manager.ts'
 import { dataLength, keepData } from './znode-data.ts'
+import { ZnodeMap } from './znode-map.ts'
 import { ownerKind, Znode } from './znode.ts'
 
 /** Znodes that every tree has, and that cannot be deleted. */
@@ -22,11 +23,10 @@ export interface TxnTime {
 
 /**
  * The znodes, in memory. Its methods apply what was decided before; each of them may also be applied to a tree that
- * has seen it already, as happens to the transactions that ran while a snapshot was taken. A path is always a key of
- * the map later than its parent's, which makes the map's own order one in which a tree can be written and read.
+ * has seen it already, as happens to the transactions that ran while a snapshot was taken.
  */
 export class DataTree {
-  readonly znodes = new Map<string, Znode>()
+  readonly znodes = new ZnodeMap()
   readonly acls = new AclCache()
   readonly digest = new TreeDigest()
   readonly dataWatches = new WatchManager()
@@ -73,22 +73,22 @@ export class DataTree {
     this.#dataBytes = 0
   }
 
-  /** Puts a znode at a path, in place of one that may be there, and tells nobody; `false` where there is no parent. */
+  /** Puts a znode at a path of which nothing is known yet, and tells nobody; `false` where there is one, or no parent. */
   insert(path: string, znode: Znode): boolean {
-    const old = this.znodes.get(path)
-    if (old !== undefined) this.#remove(path, old)
-    if (path !== '/') {
-      const parent = this.#parentOf(path)
-      if (parent === undefined) return false
-      parent.children ??= new Set()
-      parent.children.add(baseName(path))
-    }
-    this.znodes.set(path, znode)
+    const parent = path === '/' ? undefined : this.#parentOf(path)
+    if (parent === undefined && path !== '/') return false
+    return this.#add(path, znode, parent)
+  }
+
+  /** Returns whether it is new. */
+  #add(path: string, znode: Znode, parent: Znode | undefined): boolean {
+    if (parent !== undefined) (parent.children ??= new Set()).add(baseName(path))
+    const isNew = this.znodes.set(path, znode)
     this.#dataBytes += path.length + dataLength(znode.data)
     znode.digest = znodeDigest(path, znode)
     this.digest.add(znode.digest)
     this.#ownerSet(path, znode)?.add(path)
-    return true
+    return isNew
   }
 
   /** Siblings mostly come one after the other, so the parent of the last one is the first guess. */
@@ -150,7 +150,7 @@ export class DataTree {
       there.acl = entry
       return
     }
-    this.insert(path, new Znode(keepData(data), this.acls.acquire(acl), zxid, timeMs, owner))
+    this.#add(path, new Znode(keepData(data), this.acls.acquire(acl), zxid, timeMs, owner), above)
     this.quotas.onChange(path, dataLength(data), 1)
     this.dataWatches.trigger(EventType.nodeCreated, path, zxid, acl)
     this.childWatches.trigger(EventType.nodeChildrenChanged, abovePath, zxid, above.acl.acl)
@@ -215,6 +215,29 @@ export class DataTree {
     znode.acl = entry
     znode.aversion = version
     this.#changed(path, znode)
+  }
+
+  /**
+   * All znodes, parents before their children. The tree may change meanwhile: what is deleted is passed over, what is
+   * created may or may not be seen.
+   */
+  *walk(): Generator<readonly [path: string, znode: Znode]> {
+    const root = this.znodes.get('/')
+    if (root === undefined) return
+    yield ['/', root]
+    const pending = [{ prefix: '/', names: (root.children ?? []).values() }]
+    for (let last = pending.at(-1); last !== undefined; last = pending.at(-1)) {
+      const { value: name, done } = last.names.next()
+      if (done === true) {
+        pending.pop()
+        continue
+      }
+      const path = last.prefix + name
+      const znode = this.znodes.get(path)
+      if (znode === undefined) continue
+      yield [path, znode]
+      if (znode.childCount > 0) pending.push({ prefix: `${path}/`, names: znode.children!.values() })
+    }
   }
 
   /** How many znodes there are below a path. */

@@ -13,7 +13,8 @@ const MIN_BUFFER_BYTES = 1024
 export function keepData(data: Uint8Array | null): ZnodeData {
   if (data === null) return null
   if (data.length > MIN_BUFFER_BYTES) return Buffer.from(data)
-  return Buffer.from(data.buffer, data.byteOffset, data.length).toString('latin1')
+  const bytes = data instanceof Buffer ? data : Buffer.from(data.buffer, data.byteOffset, data.length)
+  return bytes.toString('latin1')
 }
 
 export function dataLength(data: ZnodeData): number {

@@ -54,7 +54,8 @@ export class Znode {
     this.acl = acl
     this.czxid = czxid
     this.ctimeMs = ctimeMs
-    this.owner = owner
+    // One zero for all: each that is read would be an object of its own.
+    this.owner = owner === 0n ? 0n : owner
     this.mzxid = czxid
     this.pzxid = czxid
   }

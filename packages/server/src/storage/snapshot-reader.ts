@@ -99,7 +99,8 @@ function readZnodes(reader: JuteReader, state: ServerState): void {
     znode.cversion = cversion
     znode.aversion = aversion
     znode.pzxid = readZxid(reader)
-    if (!tree.insert(path === '' ? '/' : path, znode)) throw new ProtocolError(`${path} has no parent`)
+    if (!tree.insert(path === '' ? '/' : path, znode))
+      throw new ProtocolError(`${path} has no parent, or comes twice`)
   }
 }
 

@@ -17,6 +17,8 @@ import type { DataFolder } from './data-folder.ts'
 
 /** How much is encoded before the loop gets its turn: well below a millisecond's work. */
 const SLICE_BYTES = 64 << 10
+/** How many are passed over before it does. */
+const SLICE_ZNODES = 4096
 
 /** A file written front to back with a running checksum. */
 class CheckedFile {
@@ -71,12 +73,19 @@ export async function writeSnapshot(
     const out = new CheckedFile(file)
     writeHead(out.writer, state)
     const lastAclId = state.tree.acls.lastId
-    for (const [znodePath, znode] of state.tree.znodes) {
-      // What is newer than the snapshot comes last in the map, and is in the log.
-      if (znode.czxid > zxid) break
+    let skipped = 0
+    for (const [znodePath, znode] of state.tree.walk()) {
+      if (out.writer.length >= SLICE_BYTES || skipped === SLICE_ZNODES) {
+        skipped = 0
+        await out.flush()
+      }
+      // What is newer than the snapshot is in the log.
+      if (znode.czxid > zxid) {
+        skipped++
+        continue
+      }
       // An access list that the head does not have was given since, and will be again by the log.
       writeZnode(out.writer, znodePath, znode, znode.acl.id > lastAclId ? BUILT_IN_ID : znode.acl.id)
-      if (out.writer.length >= SLICE_BYTES) await out.flush()
     }
     out.writer.string('/')
     out.seal()

@@ -72,7 +72,7 @@ export class ScriptedServer {
 export function describeState(state: ServerState): string[] {
   const lines = [`zxid ${state.lastZxid}`, `digest ${state.tree.digest.value}`]
   for (const { id, timeoutMs } of state.sessions.sessions.values()) lines.push(`session ${id} ${timeoutMs}`)
-  for (const [path, znode] of state.tree.znodes) {
+  for (const [path, znode] of state.tree.walk()) {
     const { data, acl, czxid, mzxid, pzxid, version, cversion, aversion, owner, children } = znode
     const stat = [czxid, mzxid, pzxid, version, cversion, aversion, owner].join(' ')
     const names = [...(children ?? [])].sort().join(',')
