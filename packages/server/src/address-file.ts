@@ -1,11 +1,9 @@
-import { codeOf, type Disk } from '@conclave/core'
+import { codeOf, type Disk, type ProcessIdentity } from '@conclave/core'
 
-/** Where the server of a data folder is found. */
-export interface ServerAddress {
-  readonly pid: number
+/** Which process is the server of a data folder, and where it is found. */
+export interface ServerAddress extends ProcessIdentity {
   readonly host: string
   readonly port: number
-  /** ISO 8601. */
   readonly startedAt: string
 }
 

@@ -3,6 +3,7 @@ import {
   formatEndpoint,
   Lifecycle,
   nodePlatform,
+  ownIdentity,
   silentLogger,
   tlsNetwork,
   type Connection,
@@ -70,7 +71,7 @@ export class EmbeddedServer {
   static async start(options: ServerOptions): Promise<EmbeddedServer> {
     const server = new EmbeddedServer(options)
     await server.#folder.prepare()
-    server.#lock = await LockFile.acquire(server.#platform.disk, server.#platform.clock, server.#folder.path)
+    server.#lock = await LockFile.acquire(server.#platform, server.#folder.path)
     try {
       await server.#serve()
     } catch (error) {
@@ -82,15 +83,10 @@ export class EmbeddedServer {
   }
 
   async #serve(): Promise<void> {
-    const { clock, disk } = this.#platform
     const { pipeline, state } = await this.#open(true)
     await this.#listen()
     this.#lifecycle.start()
-    await writeAddressFile(disk, this.#folder.path, {
-      pid: process.pid,
-      ...this.endpoint,
-      startedAt: new Date(clock.wallMs()).toISOString(),
-    })
+    await writeAddressFile(this.#platform.disk, this.#folder.path, { ...ownIdentity(), ...this.endpoint })
     // What has arrived by now is heard before anybody's time is up.
     this.#every(this.#settings.tickTimeMs, () => setImmediate(() => this.#core?.pipeline.expireSessions()))
     this.#every(this.#settings.containerCheckIntervalMs, () => {

@@ -1,83 +1,131 @@
-import { codeOf, sleep, type Clock, type Disk } from '@conclave/core'
+import {
+  codeOf,
+  isStillRunning,
+  ownIdentity,
+  sleep,
+  uuid,
+  type Platform,
+  type ProcessIdentity,
+} from '@conclave/core'
 import { readFile } from './read-file.ts'
 import { DataFolderLockedError } from './storage-errors.ts'
 
-/** What the lock says of its holder. */
-interface Holder {
-  readonly pid: number
+const PREFIX = 'conclave-server.lock.'
+const UNFINISHED = '.tmp'
+
+/** How long later starters have to see that this one was first, and to withdraw. */
+const LOOKS = 5
+const LOOK_MS = 20
+
+type LockPlatform = Pick<Platform, 'clock' | 'disk' | 'random'>
+
+/** A server that has the folder, or is about to take it. */
+interface Claim extends ProcessIdentity {
+  readonly id: string
   readonly startedAt: string
 }
 
 /**
- * Keeps two servers off one data folder: a file made exclusively, with the holder's process id. The lock of a process
- * that died is taken over.
+ * Keeps two servers off one data folder. Each makes a file of its own that says who it is, and only then looks for those
+ * of others: so of any two at least one sees the other, and no file is ever taken over, renamed or replaced. Of several
+ * that start at one time the first goes on, and the others withdraw. The files of dead processes are removed.
+ *
+ * Whoever shares the folder must share the host and, where there are containers, the container's processes.
  */
 export class LockFile {
-  readonly #disk: Disk
-  readonly #path: string
+  readonly #platform: LockPlatform
+  readonly #folder: string
+  readonly #claim: Claim
 
-  private constructor(disk: Disk, path: string) {
-    this.#disk = disk
-    this.#path = path
+  private constructor(platform: LockPlatform, folder: string) {
+    this.#platform = platform
+    this.#folder = folder
+    this.#claim = { ...ownIdentity(), id: uuid(platform.random) }
   }
 
-  /** Throws `DataFolderLockedError` while the holder lives. */
-  static async acquire(disk: Disk, clock: Clock, folder: string): Promise<LockFile> {
-    const path = `${folder}/conclave-server.lock`
-    const startedAt = new Date(clock.wallMs()).toISOString()
-    for (let attempt = 0; attempt < 5; attempt++) {
-      if (await create(disk, path, { pid: process.pid, startedAt })) return new LockFile(disk, path)
-      const holder = await readHolder(disk, path)
-      if (holder !== undefined && isAlive(holder, clock.wallMs())) {
-        throw new DataFolderLockedError(`${folder} is in use by the server with process id ${holder.pid}`)
-      }
-      // Unreadable: it is just being written, unless it stays so.
-      if (holder === undefined && attempt < 3) await sleep(clock, 20)
-      else await remove(disk, path)
+  /** Throws `DataFolderLockedError` while another one lives. */
+  static async acquire(platform: LockPlatform, folder: string): Promise<LockFile> {
+    const lock = new LockFile(platform, folder)
+    try {
+      await lock.#announce()
+      await lock.#becomeFirst()
+      return lock
+    } catch (error) {
+      await lock.release()
+      throw error
     }
-    throw new DataFolderLockedError(`${folder} is being taken by another server`)
   }
 
-  async release(): Promise<void> {
-    await remove(this.#disk, this.#path)
+  release(): Promise<void> {
+    return this.#remove(this.#claim.id)
+  }
+
+  /** Under its name it is complete, whoever looks and whenever. */
+  async #announce(): Promise<void> {
+    const { disk } = this.#platform
+    const path = this.#pathOf(this.#claim.id)
+    const temporary = `${path}${UNFINISHED}`
+    const file = await disk.open(temporary, 'create')
+    try {
+      await file.write(Buffer.from(JSON.stringify(this.#claim)), 0)
+    } catch (error) {
+      await disk.remove(temporary)
+      throw error
+    } finally {
+      await file.close()
+    }
+    await disk.rename(temporary, path)
+  }
+
+  async #becomeFirst(): Promise<void> {
+    let others = await this.#readOthers()
+    for (let looks = 1; others.length > 0; looks++) {
+      const first = others.find(other => isBefore(other, this.#claim))
+      if (first !== undefined || looks === LOOKS) {
+        const { pid } = first ?? others[0]!
+        throw new DataFolderLockedError(`${this.#folder} is in use by the server with process id ${pid}`)
+      }
+      await sleep(this.#platform.clock, LOOK_MS)
+      others = await this.#readOthers()
+    }
+  }
+
+  async #readOthers(): Promise<Claim[]> {
+    const others: Claim[] = []
+    for (const name of await this.#platform.disk.list(this.#folder)) {
+      const id = name.slice(PREFIX.length)
+      if (!name.startsWith(PREFIX) || name.endsWith(UNFINISHED) || id === this.#claim.id) continue
+      const other = await this.#read(id)
+      if (other !== undefined && isStillRunning(other)) others.push(other)
+      else await this.#remove(id)
+    }
+    return others
+  }
+
+  /** `undefined` for one that has just gone, and for one of which a power failure has left the name alone. */
+  async #read(id: string): Promise<Claim | undefined> {
+    try {
+      return JSON.parse((await readFile(this.#platform.disk, this.#pathOf(id))).toString()) as Claim
+    } catch (error) {
+      if (error instanceof SyntaxError || codeOf(error) === 'ENOENT') return undefined
+      throw error
+    }
+  }
+
+  async #remove(id: string): Promise<void> {
+    try {
+      await this.#platform.disk.remove(this.#pathOf(id))
+    } catch (error) {
+      if (codeOf(error) !== 'ENOENT') throw error
+    }
+  }
+
+  #pathOf(id: string): string {
+    return `${this.#folder}/${PREFIX}${id}`
   }
 }
 
-async function create(disk: Disk, path: string, holder: Holder): Promise<boolean> {
-  try {
-    const file = await disk.open(path, 'create')
-    await file.write(Buffer.from(JSON.stringify(holder)), 0)
-    await file.close()
-    return true
-  } catch (error) {
-    if (codeOf(error) === 'EEXIST') return false
-    throw error
-  }
-}
-
-async function readHolder(disk: Disk, path: string): Promise<Holder | undefined> {
-  try {
-    return JSON.parse((await readFile(disk, path)).toString()) as Holder
-  } catch {
-    return undefined
-  }
-}
-
-async function remove(disk: Disk, path: string): Promise<void> {
-  try {
-    await disk.remove(path)
-  } catch (error) {
-    if (codeOf(error) !== 'ENOENT') throw error
-  }
-}
-
-function isAlive({ pid, startedAt }: Holder, wallMs: number): boolean {
-  // In a container every start may have the same process id.
-  if (pid === process.pid) return Date.parse(startedAt) >= wallMs - process.uptime() * 1000
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return codeOf(error) === 'EPERM'
-  }
+/** Whoever has the folder came before those that start now, as long as the clock is not set back: then it is slower. */
+function isBefore(a: Claim, b: Claim): boolean {
+  return a.startedAt < b.startedAt || (a.startedAt === b.startedAt && a.id < b.id)
 }
