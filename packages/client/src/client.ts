@@ -80,6 +80,7 @@ export class ZooKeeper extends Operations {
     await this.#session.authenticated()
   }
 
+  /** Where the client stands now; `states` and the event `state` tell how it changes. */
   get state(): ConnectionState {
     return this.#session.machine.state
   }

@@ -1,18 +1,20 @@
 import type { Endpoint } from '@conclave/core'
-import { closeSession as closeSessionOperation, type ConnectResponse } from '@conclave/protocol'
+import { closeSession as closeSessionOperation, ErrorCode, type ConnectResponse } from '@conclave/protocol'
 import { Authentication } from './authentication.ts'
 import { Connection } from './connection.ts'
 import type { SessionCredentials } from './connection-state.ts'
-import { ConnectionLossError } from './errors.ts'
+import { ConnectionLossError, ZooKeeperError } from './errors.ts'
 import { toHostProvider, type ConnectTarget } from './host-provider.ts'
 import { resolveOptions, type ConnectOptions, type ResolvedOptions } from './options.ts'
+import { errorFromCode } from './server-errors.ts'
 
 /** The server ended the connection before it said whether it knows the session. */
 class UnansweredError extends Error {}
 
 /**
  * Attaches to a session and closes it, so that its ephemeral znodes go at once: for whoever knows that its owner is
- * dead. `false` where the session is gone already; rejects with `ConnectionLossError` when no server answered.
+ * dead. `false` where the session is gone already; rejects with `ConnectionLossError` when no server answered, and with the
+ * error of the last one that did when it would not.
  */
 export async function closeSession(
   target: ConnectTarget,
@@ -29,6 +31,7 @@ export async function closeSession(
       cause = error
     }
   }
+  if (cause instanceof ZooKeeperError) throw cause
   throw new ConnectionLossError({ operation: 'closeSession', outcome: 'unknown', cause })
 }
 
@@ -105,7 +108,12 @@ function closeOver(
           if (when === 'withGreeting') askToClose()
         },
         onGreeted,
-        onReply: () => finish(() => resolve(true)),
+        onReply: (_xid, _zxid, errorCode) =>
+          finish(() => {
+            if (errorCode === 0) return resolve(true)
+            if (errorCode === ErrorCode.sessionExpired) return resolve(false)
+            reject(errorFromCode(errorCode, { operation: 'closeSession' }))
+          }),
         onAuthReply: errorCode => orReject(() => authentication.onAuthReply(errorCode)),
         onSaslReply: (errorCode, reader) =>
           orReject(() => {

@@ -73,7 +73,9 @@ export class AbortedError extends ZooKeeperError {
 /** A request that is larger than what servers take (`jute.maxbuffer`). It was not sent: it would cost the connection. */
 export class RequestTooLargeError extends ZooKeeperError {
   override readonly name = 'RequestTooLargeError'
+  /** How large the request would have been, without the four bytes of its length. */
   readonly sizeBytes: number
+  /** `ConnectOptions.maxFrameBytes`. */
   readonly maxBytes: number
   constructor(sizeBytes: number, maxBytes: number, context?: ErrorContext) {
     const what = `the request has ${sizeBytes} bytes, servers take ${maxBytes} (jute.maxbuffer)`

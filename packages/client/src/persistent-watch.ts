@@ -39,6 +39,7 @@ const DEFAULT_MAX_PENDING = 10_000
  * is found and told.
  */
 export class PersistentWatch implements AsyncIterableIterator<PersistentWatchEvent> {
+  /** What is watched, as the caller wrote it. */
   readonly path: string
   readonly #zk: Operations
   readonly #session: Session

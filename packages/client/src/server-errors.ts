@@ -229,6 +229,7 @@ export class ThrottledError extends ZooKeeperError {
 /** A code that ZooKeeper 3.9 does not have. */
 export class UnknownServerError extends ZooKeeperError {
   override readonly name = 'UnknownServerError'
+  /** As it came on the wire. */
   readonly errorCode: number
   constructor(errorCode: number, context?: ErrorContext) {
     super({ code: 'UNKNOWN_SERVER_ERROR', what: `the server answered with error ${errorCode}` }, context)

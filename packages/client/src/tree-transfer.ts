@@ -65,6 +65,7 @@ export interface ImportOptions extends RequestOptions {
   readonly existing?: 'fail' | 'keep' | 'replace' | undefined
 }
 
+/** What became of the lines of an import. */
 export interface ImportSummary {
   readonly created: number
   /** There already, with data replaced or kept as asked. */

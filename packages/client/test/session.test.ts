@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { UsageError } from '@conclave/core'
-import { OpCode } from '@conclave/protocol'
+import { ErrorCode, OpCode } from '@conclave/protocol'
 import {
   AuthFailedError,
   ClientClosedError,
@@ -633,6 +633,22 @@ describe('closing', () => {
     expect(await closeSession('zk1', session, { platform })).toBe(false)
     await expect(closeSession('nowhere', session, { platform })).rejects.toBeInstanceOf(ConnectionLossError)
     expect(simulation.clock.timers).toBe(0)
+  })
+
+  test("somebody else's session - a server that will not close it says why, and another may", async () => {
+    const simulation = new Simulation()
+    const { session, platform } = await simulation.connect()
+    const unwilling = new FakeEnsemble()
+    unwilling.sessions.set(session.sessionId, simulation.ensemble.sessions.get(session.sessionId)!)
+    unwilling.refusal = ErrorCode.throttledOp
+    simulation.network.serve('zk2', unwilling.accept)
+    await expect(closeSession('zk2', session, { platform })).rejects.toMatchObject({ code: 'THROTTLED' })
+    unwilling.refusal = ErrorCode.sessionExpired
+    expect(await closeSession('zk2', session, { platform })).toBe(false)
+    unwilling.refusal = ErrorCode.sessionMoved
+    const both = { resolve: () => Promise.resolve(['zk2', 'zk1'].map(host => ({ host, port: 2181 }))) }
+    expect(await closeSession(both, session, { platform })).toBe(true)
+    expect(simulation.ensemble.sessions.size).toBe(0)
   })
 
   test("somebody else's session - where a reset overtakes the answer that it is gone, it is asked again", async () => {

@@ -6,13 +6,14 @@ import { ServiceCache } from './service-cache.ts'
 import { decodeInstance, type ServiceInstance, type ServiceStatus } from './service-instance.ts'
 
 /** What is registered. */
-export interface ServiceDescription<Payload> {
+export interface ServiceDescription<Payload = null> {
   readonly serviceName: string
   /** Default a random UUID. */
   readonly id?: string | undefined
   readonly address: string
   readonly port?: number | undefined
-  readonly payload: Payload
+  /** Whatever else its users want to know; anything that JSON can say. Default `null`. */
+  readonly payload?: Payload | undefined
   /** Default `up`. */
   readonly status?: ServiceStatus | undefined
 }
@@ -39,8 +40,9 @@ export class ServiceRegistry {
   }
 
   /** Resolves when the instance is listed. */
-  async register<Payload>(description: ServiceDescription<Payload>): Promise<Registration<Payload>> {
-    const { serviceName, address, port = null, payload, status = 'up' } = description
+  async register<Payload = null>(description: ServiceDescription<Payload>): Promise<Registration<Payload>> {
+    const { serviceName, address, port = null, status = 'up' } = description
+    const payload = (description.payload ?? null) as Payload
     const { random, clock } = this.#zk.platform
     const id = description.id ?? uuid(random)
     if (id === '' || id.includes('/'))

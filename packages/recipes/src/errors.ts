@@ -3,7 +3,7 @@ import type { EndReason } from './election-machine.ts'
 
 const SENTENCES: Record<EndReason, string> = {
   released: 'it was released',
-  unproven: 'no server has confirmed the session for nearly the session timeout',
+  unproven: 'no server has confirmed the session in time, or the event loop stood still for too long',
   sessionLost: 'the session has expired',
   deleted: 'its znode was deleted by somebody else',
   closed: 'the client was closed',

@@ -57,6 +57,8 @@ export class FakeEnsemble {
   acceptsAuth = true
   /** Answers a SASL token; `undefined` refuses it. */
   sasl: (token: string) => string | undefined = () => undefined
+  /** The error code with which the closing of a session is refused; 0 for none. */
+  refusal = 0
   /** Requests are read but not answered. */
   mute = false
   #nextSession = 0x100n
@@ -243,6 +245,7 @@ class FakeConnection implements Peer {
       }
       case OpCode.closeSession:
         if (ensemble.mute) return
+        if (ensemble.refusal !== 0) return reply(ensemble.refusal)
         ensemble.sessions.delete(this.#session!.id)
         reply(0)
         return this.close()
