@@ -23,25 +23,30 @@ export interface SubmitOptions {
   readonly retentionMs?: number
   /** The submission waits while all jobs together hold more than this on the servers. Default 256 MiB. */
   readonly budgetBytes?: number
+  /** Ends the submission; what was handed over by then is taken back. */
   readonly signal?: AbortSignal
 }
 
+/** A node that works, as it says of itself. */
 export interface WorkerInfo extends WorkerPayload {
   readonly nodeId: string
   readonly address: string
   readonly port: number
 }
 
+/** A process that keeps nodes of one host alive. */
 export interface AgentInfo {
   readonly agentId: string
   readonly host: string
   readonly pid: number
 }
 
+/** A job as it is recorded. */
 export interface JobInfo extends JobRecord {
   readonly id: string
 }
 
+/** What there is in a cluster at one moment. */
 export interface ClusterStatus {
   readonly cluster: string
   readonly leader: LeaderInfo | null

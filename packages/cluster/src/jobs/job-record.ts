@@ -25,6 +25,7 @@ export interface JobRecord {
   readonly end?: JobEnd
 }
 
+/** How a job ended: how many tasks, and what they left. */
 export interface JobEnd {
   readonly succeeded: number
   readonly failed: number

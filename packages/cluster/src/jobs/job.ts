@@ -56,12 +56,15 @@ export class JobCancelledError extends ConclaveError {
 export interface ResultOptions {
   /** In the order of the inputs; a result waits for those before it. Default `false`: as they come. */
   readonly ordered?: boolean
+  /** Ends the reading, not the job. */
   readonly signal?: AbortSignal
 }
 
 /** What a submitter holds: the job goes on, and can be found again by its id, whatever becomes of this object. */
 export interface Job<Output> {
+  /** Names it in the cluster, for as long as it is kept. */
   readonly id: string
+  /** How many tasks it has: one for each input. */
   readonly taskCount: number
   /**
    * Every value, once. After the last, throws `TasksFailedError` where tasks failed and `JobCancelledError` where the
@@ -78,6 +81,7 @@ export interface Job<Output> {
   remove(): Promise<void>
 }
 
+/** A job that is read from where it is stored. */
 export class StoredJob<Output> implements Job<Output> {
   readonly id: string
   readonly taskCount: number

@@ -16,6 +16,7 @@ import type { TaskOutcome } from './worker-machine.ts'
 /** A task module cannot be imported. */
 export class TaskModuleError extends ConclaveError {
   override readonly name = 'TaskModuleError'
+  /** Which one; several, where it cannot be told which. */
   readonly module: string
   constructor(module: string, reason: string, cause: unknown) {
     super(`the task module ${module} cannot be loaded: ${reason}`, { code: 'TASK_MODULE', cause })
