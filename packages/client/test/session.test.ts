@@ -676,7 +676,7 @@ describe('closing', () => {
     await zk.detach()
     simulation.ensemble.received.length = 0
     const wrong = closeSession('zk1', session, { platform, sasl: { ...sasl, password: 'wrong' } })
-    await expect(wrong).rejects.toBeInstanceOf(ConnectionLossError)
+    await expect(wrong).rejects.toBeInstanceOf(AuthFailedError)
     expect(simulation.ensemble.sessions.size).toBe(1)
     expect(await closeSession('zk1', session, { platform, sasl })).toBe(true)
     expect(simulation.ensemble.received.slice(2)).toEqual([OpCode.sasl, OpCode.sasl, OpCode.closeSession])
