@@ -39,9 +39,9 @@ const { values: args } = parseArgs({
 
 if (args.help === true) {
   process.stdout.write(
-    'node bench/dist/client/main.js [--connect HOST:PORT] [--operations getData,exists] [--windows 1,64,256]\n' +
+    'npm run bench:client -- [--connect HOST:PORT] [--operations getData,exists] [--windows 1,64,256]\n' +
       '  [--seconds 2] [--bytes 1024] [--peers conclave,zookeeper,node-zookeeper-client]\n' +
-      'Peers that are not installed are left out: npm --prefix bench/client/peers install\n',
+      'Peers that are not installed are left out: npm run bench:client:peers\n',
   )
   process.exit(0)
 }
