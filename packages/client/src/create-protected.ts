@@ -49,7 +49,7 @@ export async function createProtected(
     try {
       return await zk.create(childPath(parent, name), data, { ...options, mode })
     } catch (error) {
-      if (!mayPass(error) || error.outcome !== 'unknown') throw error
+      if (!isAnswerLost(error)) throw error
     }
     const found = await findUntilAnswered(zk, path, name, options.signal, () =>
       assertSession(zk.session.sessionId),
@@ -76,15 +76,19 @@ async function findUntilAnswered(
       const context = unknownOutcome(path)
       if (error instanceof AbortedError) throw new AbortedError({ ...context, cause: error.cause })
       if (error instanceof ClientClosedError || zk.state === 'closed') throw new ClientClosedError(context)
-      if (!mayPass(error) && !(error instanceof SessionExpiredError)) throw error
+      const mayPass = error instanceof ZooKeeperError && error.retryable
+      if (!mayPass && !(error instanceof SessionExpiredError)) throw error
     }
     // An abort is found by the next request.
     await sleep(zk.platform.clock, backoff.nextDelayMs(), signal).catch(() => {})
   }
 }
 
-function mayPass(error: unknown): error is ZooKeeperError {
-  return error instanceof ZooKeeperError && error.retryable
+/** Not known is what became of it, but whoever asks can still be told. */
+function isAnswerLost(error: unknown): boolean {
+  if (error instanceof AbortedError || error instanceof ClientClosedError) return false
+  if (error instanceof SessionExpiredError) return false
+  return error instanceof ZooKeeperError && error.outcome === 'unknown'
 }
 
 function unknownOutcome(path: string): ErrorContext {

@@ -35,6 +35,15 @@ describe('createProtected', () => {
     await zk.close()
   })
 
+  test('unreadable answer - it is as good as a lost one', async () => {
+    const simulation = new Simulation()
+    const zk = await simulation.connect()
+    const creating = looseEnd(zk.createProtected('/garbled', 'mine', { mode: 'persistentSequential' }))
+    await simulation.clock.advance(5_000)
+    expect((await creating).path).toBe([...simulation.ensemble.znodes.keys()][0])
+    await zk.close()
+  })
+
   test('session gone - an ephemeral one is not made again in the next session', async () => {
     const { simulation, zk, creating } = await losesAnswer('ephemeralSequential')
     const { clock, ensemble, network } = simulation

@@ -233,6 +233,7 @@ class FakeConnection implements Peer {
         const path = reader.string()
         if (ensemble.znodes.has(path)) return reply(ErrorCode.nodeExists)
         const stat = statOf(ensemble.set(path, String(reader.bytes())))
+        if (path.endsWith('-garbled')) return reply(0, writer => writer.int32(1_000))
         return reply(0, writer => Create2Response.write(writer, { path, stat }))
       }
       case OpCode.delete: {
