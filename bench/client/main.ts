@@ -1,6 +1,6 @@
 /**
  * Clients side by side: requests a second, CPU per request and latency, for each operation and window (requests in
- * flight), on one session. Against a stub that answers at once, or with `--connect` against a server.
+ * flight), on one session; the median of several rounds. Against a stub that answers at once, or with `--connect` against a server.
  */
 import { parseArgs } from 'node:util'
 import { NodeExistsError, ZooKeeper } from '@conclave/client'
@@ -30,7 +30,8 @@ const { values: args } = parseArgs({
     connect: { type: 'string' },
     operations: { type: 'string', default: OPERATIONS.join() },
     windows: { type: 'string', default: '1,64,256' },
-    seconds: { type: 'string', default: '2' },
+    seconds: { type: 'string', default: '1' },
+    rounds: { type: 'string', default: '3' },
     bytes: { type: 'string', default: '1024' },
     peers: { type: 'string', default: PEERS.map(peer => peer.name.split(' ')[0]).join() },
     help: { type: 'boolean' },
@@ -40,7 +41,7 @@ const { values: args } = parseArgs({
 if (args.help === true) {
   process.stdout.write(
     'npm run bench:client -- [--connect HOST:PORT] [--operations getData,exists] [--windows 1,64,256]\n' +
-      '  [--seconds 2] [--bytes 1024] [--peers conclave,zookeeper,node-zookeeper-client]\n' +
+      '  [--seconds 1] [--rounds 3] [--bytes 1024] [--peers conclave,zookeeper,node-zookeeper-client]\n' +
       'Peers that are not installed are left out: npm run bench:client:peers\n',
   )
   process.exit(0)
@@ -95,28 +96,39 @@ function line(cells: readonly string[]): string {
   )
 }
 
-async function measure(peer: Peer, connectString: string, data: Buffer): Promise<void> {
-  const driver = await peer.connect(connectString, data)
-  if (driver === undefined) return
+/** The middle one by rate. */
+function median(rounds: readonly Figures[]): Figures {
+  return [...rounds].sort((a, b) => a.perSecond - b.perSecond)[Math.floor(rounds.length / 2)]!
+}
+
+/** The clients take turns, so that what else the machine does meanwhile falls on all of them. */
+async function measure(
+  drivers: ReadonlyMap<Peer, Driver>,
+  operation: OperationName,
+  window: number,
+): Promise<void> {
   const forMs = Number(args.seconds) * 1000
-  for (const operation of OPERATIONS.filter(name => args.operations.split(',').includes(name))) {
-    await run(driver, operation, 64, Math.min(500, forMs))
-    for (const window of args.windows.split(',').map(Number)) {
-      const figures = await run(driver, operation, window, forMs)
-      process.stdout.write(
-        line([
-          peer.name,
-          operation,
-          String(window),
-          Math.round(figures.perSecond).toLocaleString('en'),
-          figures.cpuMicroseconds.toFixed(2),
-          figures.p50Ms.toFixed(3),
-          figures.p99Ms.toFixed(3),
-        ]),
-      )
+  const figures = new Map<Peer, Figures[]>([...drivers.keys()].map(peer => [peer, []]))
+  for (const driver of drivers.values()) await run(driver, operation, window, Math.min(300, forMs))
+  for (let round = 0; round < Number(args.rounds); round++) {
+    for (const [peer, driver] of drivers) {
+      figures.get(peer)!.push(await run(driver, operation, window, forMs))
     }
   }
-  await driver.close()
+  for (const [peer, rounds] of figures) {
+    const { perSecond, cpuMicroseconds, p50Ms, p99Ms } = median(rounds)
+    process.stdout.write(
+      line([
+        peer.name,
+        operation,
+        String(window),
+        Math.round(perSecond).toLocaleString('en'),
+        cpuMicroseconds.toFixed(2),
+        p50Ms.toFixed(3),
+        p99Ms.toFixed(3),
+      ]),
+    )
+  }
 }
 
 const data = Buffer.alloc(Number(args.bytes), 'x')
@@ -124,9 +136,15 @@ const stub = args.connect === undefined ? await startStub(data.length) : undefin
 const connectString = args.connect ?? stub!.connectString
 await prepare(connectString, data)
 process.stdout.write(line(['client', 'operation', 'window', 'requests/s', 'CPU us', 'p50 ms', 'p99 ms']))
+const drivers = new Map<Peer, Driver>()
 for (const peer of PEERS.filter(({ name }) => args.peers.split(',').includes(name.split(' ')[0]!))) {
-  await measure(peer, connectString, data)
+  const driver = await peer.connect(connectString, data)
+  if (driver !== undefined) drivers.set(peer, driver)
 }
+for (const operation of OPERATIONS.filter(name => args.operations.split(',').includes(name))) {
+  for (const window of args.windows.split(',').map(Number)) await measure(drivers, operation, window)
+}
+await Promise.all([...drivers.values()].map(driver => driver.close()))
 stub?.stop()
 // The C binding keeps threads that would hold the process.
 process.exit(0)
