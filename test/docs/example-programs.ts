@@ -7,7 +7,7 @@ import { expect } from 'vitest'
 import { atServer, matches, root, type Example } from './examples.ts'
 
 /** Time for a program that works; one that hangs is shown with what it printed so far. */
-const TIMEOUT_MS = 15_000
+const TIMEOUT_MS = 30_000
 
 /** Examples made into programs that use one server, each with a tree of its own below its number. */
 export class ExamplePrograms {
@@ -56,7 +56,10 @@ export class ExamplePrograms {
     // Of one that neither ends nor prints nothing could be said.
     expect(example.isEndless && example.prints.length === 0).toBe(false)
     await this.#plant(example)
-    const program = new TestProcess(process.execPath, [this.#fileOf(example, '.js')])
+    const program = new TestProcess(process.execPath, [this.#fileOf(example, '.js')], {
+      // What it makes goes with the next build.
+      cwd: this.#folder,
+    })
     let hasEnded = false
     void program.ended.then(() => (hasEnded = true))
     const isDone = (): boolean =>

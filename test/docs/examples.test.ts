@@ -7,6 +7,10 @@ const DOCUMENTS = [
   'packages/client/README.md',
   'packages/recipes/README.md',
   'packages/discovery/README.md',
+  'packages/testing/README.md',
+  'packages/server/README.md',
+  'packages/protocol/README.md',
+  'packages/core/README.md',
   'docs/errors.md',
   'docs/guides/sessions-and-watches.md',
 ]
