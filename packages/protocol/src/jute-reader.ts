@@ -27,6 +27,11 @@ export class JuteReader {
     this.#end = end
   }
 
+  /** Another reader of the same bytes, at the same place. */
+  fork(): JuteReader {
+    return new JuteReader(this.#buffer, this.#offset, this.#end)
+  }
+
   /** Bytes not yet read. */
   get remaining(): number {
     return this.#end - this.#offset

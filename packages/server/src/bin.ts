@@ -1,13 +1,16 @@
 #!/usr/bin/env node
 import { parseArgs } from 'node:util'
-import { codeOf, consoleLogger, messageOf, nodeDisk, UsageError } from '@conclave/core'
-import { readZooCfg } from './config/zoo-cfg.ts'
+import { codeOf, consoleLogger, messageOf, nodeClock, UsageError } from '@conclave/core'
+import type { AuditListener } from './audit/audit-event.ts'
+import type { ZooCfg } from './config/zoo-cfg.ts'
 import { EmbeddedServer } from './embedded-server.ts'
 import type { ServerOptions } from './server-options.ts'
-import { readFile } from './storage/read-file.ts'
+
+/** Where `audit.enable` of a zoo.cfg writes, as Apache's server does. */
+const AUDIT_LOG = 'zookeeper_audit.log'
 
 const USAGE =
-  'usage: bin.js --data-dir DIR | --config zoo.cfg [--host H] [--port P] [--tick-time-ms N] [--idle-exit-ms N] [--snap-count N] [--verbose]'
+  'usage: bin.js --data-dir DIR | --config zoo.cfg [--host H] [--port P] [--tick-time-ms N] [--idle-exit-ms N] [--snap-count N] [--audit-log FILE] [--verbose]'
 
 async function readOptions(args: string[]): Promise<ServerOptions> {
   const { values } = parseArgs({
@@ -20,11 +23,12 @@ async function readOptions(args: string[]): Promise<ServerOptions> {
       'tick-time-ms': { type: 'string' },
       'idle-exit-ms': { type: 'string' },
       'snap-count': { type: 'string' },
+      'audit-log': { type: 'string' },
       verbose: { type: 'boolean' },
     },
   })
   const logger = consoleLogger(values.verbose === true ? 'info' : 'warn')
-  const configured = values.config === undefined ? undefined : readZooCfg(await readConfig(values.config))
+  const configured = values.config === undefined ? undefined : await readConfig(values.config)
   for (const warning of configured?.warnings ?? []) logger.log('warn', warning)
   const dataDir = values['data-dir'] ?? configured?.options.dataDir
   if (dataDir === undefined) throw new UsageError(USAGE)
@@ -32,9 +36,11 @@ async function readOptions(args: string[]): Promise<ServerOptions> {
   const tickTimeMs = number(values, 'tick-time-ms')
   const idleExitMs = number(values, 'idle-exit-ms')
   const snapCount = number(values, 'snap-count')
+  const auditPath = values['audit-log'] ?? (configured?.wantsAudit === true ? AUDIT_LOG : undefined)
   return {
     ...configured?.options,
     dataDir,
+    ...(auditPath !== undefined && { audit: await auditFile(auditPath) }),
     ...(values.host !== undefined && { host: values.host }),
     ...(port !== undefined && { port }),
     ...(tickTimeMs !== undefined && { tickTimeMs }),
@@ -44,12 +50,22 @@ async function readOptions(args: string[]): Promise<ServerOptions> {
   }
 }
 
-async function readConfig(path: string): Promise<string> {
+/** What reads it is loaded only now: a server without one is ready sooner. */
+async function readConfig(path: string): Promise<ZooCfg> {
+  const [{ readZooCfg }, { readConfigFile }] = await Promise.all([
+    import('./config/zoo-cfg.ts'),
+    import('./config/config-file.ts'),
+  ])
   try {
-    return (await readFile(nodeDisk, path)).toString()
+    return readZooCfg(readConfigFile(path))
   } catch (error) {
+    if (codeOf(error) === 'USAGE') throw error
     throw new UsageError(`cannot read the configuration ${path} (${codeOf(error) ?? 'unknown error'})`, error)
   }
+}
+
+async function auditFile(path: string): Promise<AuditListener> {
+  return (await import('./audit/audit-file.ts')).auditFile(path, nodeClock)
 }
 
 function number(values: Record<string, unknown>, name: string): number | undefined {

@@ -5,6 +5,7 @@ import {
   nodePlatform,
   ownIdentity,
   silentLogger,
+  listenUnified,
   tlsNetwork,
   type Connection,
   type Endpoint,
@@ -13,10 +14,10 @@ import {
   type Platform,
   type Timer,
 } from '@conclave/core'
-import { serveAdmin, serveMetrics } from './admin/admin-pages.ts'
 import type { ServerFacts } from './admin/server-facts.ts'
 import { removeAddressFile, writeAddressFile } from './address-file.ts'
 import { readTreeAt, type PastTree } from './past-tree.ts'
+import { AuditLog } from './audit/audit-log.ts'
 import { ClientConnection } from './net/client-connection.ts'
 import { openCore, type CoreOwner, type ServerCore } from './server-core.ts'
 import { resolveOptions, type ServerOptions, type ServerSettings } from './server-options.ts'
@@ -44,6 +45,7 @@ export class EmbeddedServer {
   readonly #platform: Platform
   readonly #folder: DataFolder
   readonly #logger: Logger
+  readonly #auditLog: AuditLog | undefined
   readonly #timers = new Set<Timer>()
   /** Everything that listens. */
   readonly #listeners: Listener[] = []
@@ -60,6 +62,7 @@ export class EmbeddedServer {
     this.#platform = { ...nodePlatform, ...options.platform }
     this.#folder = new DataFolder(this.#platform.disk, this.#settings.dataDir, options.dataLogDir)
     this.#logger = options.logger ?? silentLogger
+    this.#auditLog = options.audit === undefined ? undefined : new AuditLog(options.audit)
     this.closed = this.#ended.promise
     this.closed.catch(() => {})
   }
@@ -94,6 +97,7 @@ export class EmbeddedServer {
     })
     this.#onSessionsConnected(pipeline.attachedCount)
     const { path: dataDir } = this.#folder
+    this.#auditLog?.serverStarted()
     this.#logger.log('info', 'serving', { ...this.endpoint, dataDir, zxid: state.lastZxid })
   }
 
@@ -104,7 +108,8 @@ export class EmbeddedServer {
       clientPort: () => this.#plain?.endpoint.port ?? 0,
       securePort: () => this.secureEndpoint?.port ?? -1,
     }
-    const shell = { platform: this.#platform, logger: this.#logger, owner, isWritable }
+    const auditLog = this.#auditLog
+    const shell = { platform: this.#platform, logger: this.#logger, owner, auditLog, isWritable }
     this.#core = await openCore(this.#folder, this.#settings, shell)
     return this.#core
   }
@@ -113,13 +118,31 @@ export class EmbeddedServer {
     const { host, port, secure, admin, metrics } = this.#settings
     const accept = (connection: Connection): void => this.#accept(connection)
     const facts = (): ServerFacts | undefined => this.#core?.facts
-    this.#plain = await this.#opened(this.#platform.network.listen({ host, port }, accept))
-    if (secure !== undefined) {
+    const { network } = this.#platform
+    if (secure?.only !== true) {
+      const opening =
+        secure?.onPlainPort === true
+          ? listenUnified(secure.tls, { host, port }, accept)
+          : network.listen({ host, port }, accept)
+      this.#plain = await this.#opened(opening)
+    }
+    if (secure?.port !== undefined) {
       const endpoint = { host: secure.host ?? host, port: secure.port }
       this.#secure = await this.#opened(tlsNetwork(secure.tls).listen(endpoint, accept))
     }
-    if (admin !== undefined) this.#admin = await this.#opened(serveAdmin(admin, facts, this.#logger))
+    if (admin === undefined && metrics === undefined) return
+    if (admin === undefined && metrics === undefined) return
+    // Loaded only now: a server without pages is ready sooner.
+    const { serveAdmin, serveMetrics } = await import('./admin/admin-pages.ts')
     if (metrics !== undefined) this.#metrics = await this.#opened(serveMetrics(metrics, facts, this.#logger))
+    if (admin === undefined) return
+    const { isOptional = false, ...options } = admin
+    try {
+      this.#admin = await this.#opened(serveAdmin(options, facts, this.#logger))
+    } catch (error) {
+      if (!isOptional) throw error
+      this.#logger.log('warn', 'the server goes on without its pages', { error })
+    }
   }
 
   /** Remembers that it is to be closed. */
@@ -135,9 +158,9 @@ export class EmbeddedServer {
     pipeline.add(new ClientConnection(connection, pipeline, this.#platform.clock.wallMs()))
   }
 
-  /** Where it listens. */
+  /** Where it listens; the port with TLS where there is no other. */
   get endpoint(): Endpoint {
-    return this.#plain!.endpoint
+    return (this.#plain ?? this.#secure)!.endpoint
   }
 
   /** Where it listens with TLS, if it does. */
@@ -205,6 +228,7 @@ export class EmbeddedServer {
   }
 
   async #shutDown(): Promise<void> {
+    this.#auditLog?.serverStops()
     for (const timer of this.#timers) timer.cancel()
     this.#idleTimer?.cancel()
     const stopped = this.#listeners.map(listener => listener.close())

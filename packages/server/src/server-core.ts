@@ -3,6 +3,7 @@ import { answerFourLetterWord } from './admin/four-letter-words.ts'
 import type { ServerFacts } from './admin/server-facts.ts'
 import { ServerStats } from './admin/server-stats.ts'
 import { SyncWatch } from './admin/sync-watch.ts'
+import type { AuditLog } from './audit/audit-log.ts'
 import { GroupCommit } from './pipeline/group-commit.ts'
 import { RequestPipeline } from './pipeline/request-pipeline.ts'
 import type { ServerSettings } from './server-options.ts'
@@ -44,14 +45,21 @@ export async function openCore(
     platform,
     logger,
     owner,
+    auditLog,
     isWritable,
-  }: { platform: Platform; logger: Logger; owner: CoreOwner; isWritable: boolean },
+  }: {
+    platform: Platform
+    logger: Logger
+    owner: CoreOwner
+    auditLog: AuditLog | undefined
+    isWritable: boolean
+  },
 ): Promise<ServerCore> {
   const { state, replayedCount, isNew } = await recover(folder, settings.tickTimeMs, logger)
   state.sessions.touchAll(platform.clock.nowMs())
   // Apache refuses logs without a snapshot to begin from, even an empty one.
   if (isNew) await writeSnapshot(folder, state, async () => {})
-  const log = new TxnLog(folder)
+  const log = new TxnLog(folder, settings.preAllocBytes)
   const stats = new ServerStats()
   const syncWatch = new SyncWatch(stats, { clock: platform.clock, logger }, settings.slowSyncMs)
   const commit: GroupCommit = new GroupCommit(
@@ -82,6 +90,7 @@ export async function openCore(
       ...settings,
       isWritable,
       stats,
+      auditLog,
       answerFourLetterWord: word => answerFourLetterWord(word, facts, settings.fourLetterWords),
       onTransaction: () => snapshots.onTransaction(),
       onSessionsConnected: count => owner.onSessionsConnected(count),

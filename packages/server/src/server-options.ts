@@ -1,7 +1,21 @@
 import { UsageError, type Logger, type Platform, type TlsSource } from '@conclave/core'
 import type { AdminOptions, PageOptions } from './admin/admin-pages.ts'
+import type { AuditListener } from './audit/audit-event.ts'
 import type { SaslOptions } from './pipeline/authentication.ts'
 import { AUTHENTICATION_SCHEMES } from './state/access.ts'
+
+/** Where there is TLS: on a port of its own, or on the plain one, or both. */
+export interface SecureOptions {
+  readonly tls: TlsSource
+  /** A port for TLS alone; 0: any free one. Default none. */
+  readonly port?: number
+  /** Default: that of the plain port. */
+  readonly host?: string
+  /** Whether the plain port takes connections with TLS as well. Default `false`. */
+  readonly onPlainPort?: boolean
+  /** Whether there is no plain port beside `port`. Default `false`. */
+  readonly only?: boolean
+}
 
 /** How the server is to run. Durations are in milliseconds. */
 export interface ServerOptions {
@@ -15,14 +29,8 @@ export interface ServerOptions {
   readonly host?: string
   /** Default 2181; 0 for any free one. */
   readonly port?: number
-  /** Another port, with TLS. Clients that show a certificate get an identity of the scheme `x509`. Default none. */
-  readonly secure?: {
-    /** 0: any free one. */
-    readonly port: number
-    /** Default: that of the plain port. */
-    readonly host?: string
-    readonly tls: TlsSource
-  }
+  /** TLS. Clients that show a certificate get an identity of the scheme `x509`. Default none. */
+  readonly secure?: SecureOptions
   /** The unit of time: session timeouts lie between 2 and 20 of it. Default 2,000. */
   readonly tickTimeMs?: number
   /** Default two ticks. */
@@ -37,12 +45,20 @@ export interface ServerOptions {
   readonly maxFrameBytes?: number
   /** Connections from one address; more are refused. 0: no limit, the default. */
   readonly maxClientCnxns?: number
+  /** Connections altogether; more are refused. 0: no limit, the default. */
+  readonly maxCnxns?: number
+  /** While more transactions than that wait for the disk, no more requests are read. Default: no limit but their bytes. */
+  readonly maxOutstanding?: number
+  /** By how much a log file grows at a time. Default 16 MB: rarely, and so the disk's own book-keeping is rarely written. */
+  readonly preAllocBytes?: number
   /** Whether the hard limits of quotas refuse writes; they are counted in any case. Default `false`, as in Apache ZooKeeper. */
   readonly enforceQuota?: boolean
   /** How often unused container and TTL znodes are looked for. Default 60,000. */
   readonly containerCheckIntervalMs?: number
   /** The digest (`super:<base64>`) of the password that opens everything. Default none. */
   readonly superDigest?: string
+  /** The certificate (its subject, as RFC 2253 writes it) of whoever may do everything. Default none. */
+  readonly x509SuperUser?: string
   /** Who can prove himself by SASL (DIGEST-MD5). Default nobody. */
   readonly sasl?: SaslOptions
   /**
@@ -51,11 +67,16 @@ export interface ServerOptions {
    */
   readonly requiredSchemes?: readonly string[]
   /** The commands of Apache's AdminServer as JSON, and `/metrics`, over HTTP. Default none. */
-  readonly admin?: AdminOptions
+  readonly admin?: AdminOptions & {
+    /** Whether the server does without its pages where their port is taken. Default `false`. */
+    readonly isOptional?: boolean
+  }
   /** `/metrics` alone over HTTP, for Prometheus. Default none. */
   readonly metrics?: PageOptions
   /** A warning is logged when the disk takes longer for a batch of transactions. Default 1,000. */
   readonly slowSyncMs?: number
+  /** Is told who changed what, or tried to. Default nobody. */
+  readonly audit?: AuditListener
   /** Ends by itself when no session was connected for so long. Default never. */
   readonly idleExitMs?: number
   readonly logger?: Logger
@@ -71,6 +92,9 @@ const DEFAULTS = Object.freeze({
   snapRetainCount: 3,
   maxFrameBytes: 0xfffff,
   maxClientCnxns: 0,
+  maxCnxns: 0,
+  maxOutstanding: Infinity,
+  preAllocBytes: 16 << 20,
   enforceQuota: false,
   containerCheckIntervalMs: 60_000,
   slowSyncMs: 1_000,
@@ -84,11 +108,13 @@ const OTHERS = [
   'maxSessionTimeoutMs',
   'fourLetterWords',
   'superDigest',
+  'x509SuperUser',
   'sasl',
   'requiredSchemes',
   'secure',
   'admin',
   'metrics',
+  'audit',
   'idleExitMs',
   'logger',
   'platform',
@@ -107,13 +133,27 @@ export function resolveOptions(options: ServerOptions): ServerSettings {
   }
   const settings = { ...DEFAULTS, ...withoutUndefined(options) }
   const tickTimeMs = settings.tickTimeMs
-  for (const name of ['tickTimeMs', 'snapCount', 'snapRetainCount', 'maxFrameBytes'] as const) {
+  for (const name of [
+    'tickTimeMs',
+    'snapCount',
+    'snapRetainCount',
+    'maxFrameBytes',
+    'preAllocBytes',
+  ] as const) {
     if (!(settings[name] > 0)) throw new UsageError(`${name} must be more than 0, not ${settings[name]}`)
   }
   for (const port of [settings, settings.secure, settings.admin, settings.metrics].map(at => at?.port ?? 0)) {
     if (!Number.isInteger(port) || port < 0 || port > 65535) {
       throw new UsageError(`port must be from 0 to 65535, not ${port}`)
     }
+  }
+  const { secure } = settings
+  if (
+    secure !== undefined &&
+    secure.port === undefined &&
+    (secure.onPlainPort !== true || secure.only === true)
+  ) {
+    throw new UsageError('secure needs a port, or onPlainPort')
   }
   for (const scheme of settings.requiredSchemes ?? []) {
     if (!AUTHENTICATION_SCHEMES.has(scheme)) throw new UsageError(`nobody can authenticate by ${scheme}`)

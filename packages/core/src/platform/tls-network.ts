@@ -1,6 +1,6 @@
-import { isIP } from 'node:net'
-import { connect as connectTls, createServer } from 'node:tls'
-import type { Network } from '../network.ts'
+import { createServer as createPlainServer, isIP } from 'node:net'
+import { connect as connectTls, createServer, type Server } from 'node:tls'
+import type { Connection, Endpoint, Listener, Network } from '../network.ts'
 import { orFailed } from './failed-connection.ts'
 import { startListening } from './node-listener.ts'
 import { nodeNetwork } from './node-network.ts'
@@ -12,7 +12,9 @@ export interface TlsOptions {
   readonly ca?: string | Buffer | readonly (string | Buffer)[]
   /** The own certificate, with those between it and the authority. A server needs one; a client where it is asked. */
   readonly cert?: string | Buffer
+  /** The private key of `cert`. */
   readonly key?: string | Buffer
+  /** What `key` is encrypted with, where it is. */
   readonly passphrase?: string
   /** Whether a server's certificate must be for the name, or the address, that was connected to. Default `true`. */
   readonly verifyHostname?: boolean
@@ -26,6 +28,8 @@ export type TlsSource = TlsOptions | (() => TlsOptions)
 /** Longer than any honest handshake takes. */
 const HANDSHAKE_TIMEOUT_MS = 10_000
 const MIN_VERSION = 'TLSv1.2'
+/** The type of the first record of TLS (RFC 8446, section 5.1). */
+const TLS_HANDSHAKE = 22
 
 /** TCP with TLS 1.2 or 1.3. An unverified server is never talked to, an unverified client never let in with `require`. */
 export function tlsNetwork(source: TlsSource): Network {
@@ -49,31 +53,57 @@ export function tlsNetwork(source: TlsSource): Network {
       })
     },
 
-    listen(endpoint, onConnection) {
-      const { clientAuth = 'none', ...rest } = options()
-      const server = createServer(
-        {
-          ...secureContextOf(rest),
-          minVersion: MIN_VERSION,
-          requestCert: clientAuth !== 'none',
-          rejectUnauthorized: clientAuth === 'require',
-          handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
-          noDelay: true,
-        },
-        socket => onConnection(new SocketConnection(socket)),
-      )
-      // A client that does not get through the handshake, or takes too long, leaves its socket behind.
-      server.on('tlsClientError', (_error, socket) => socket.destroy())
-      if (typeof source === 'function') {
-        // Before the server's own listener, which takes the context for the handshake.
-        server.prependListener('connection', () => server.setSecureContext(secureContextOf(options())))
-      }
-      return startListening(server, endpoint)
-    },
+    listen: (endpoint, onConnection) => startListening(tlsServer(source, onConnection), endpoint),
 
     lookup: host => nodeNetwork.lookup(host),
     lookupService: name => nodeNetwork.lookupService!(name),
   }
+}
+
+/**
+ * Listens for connections with and without TLS on one port: a handshake begins with a byte that no request of
+ * ZooKeeper begins with.
+ */
+export function listenUnified(
+  source: TlsSource,
+  endpoint: Endpoint,
+  onConnection: (connection: Connection) => void,
+): Promise<Listener> {
+  const secure = tlsServer(source, onConnection)
+  const server = createPlainServer({ noDelay: true }, socket => {
+    socket.on('error', () => {})
+    socket.once('data', first => {
+      socket.pause()
+      socket.unshift(first)
+      if (first[0] === TLS_HANDSHAKE) return secure.emit('connection', socket)
+      onConnection(new SocketConnection(socket))
+      return socket.resume()
+    })
+  })
+  return startListening(server, endpoint)
+}
+
+function tlsServer(source: TlsSource, onConnection: (connection: Connection) => void): Server {
+  const options = typeof source === 'function' ? source : (): TlsOptions => source
+  const { clientAuth = 'none', ...rest } = options()
+  const server = createServer(
+    {
+      ...secureContextOf(rest),
+      minVersion: MIN_VERSION,
+      requestCert: clientAuth !== 'none',
+      rejectUnauthorized: clientAuth === 'require',
+      handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
+      noDelay: true,
+    },
+    socket => onConnection(new SocketConnection(socket)),
+  )
+  // A client that does not get through the handshake, or takes too long, leaves its socket behind.
+  server.on('tlsClientError', (_error, socket) => socket.destroy())
+  if (typeof source === 'function') {
+    // Before the server's own listener, which takes the context for the handshake.
+    server.prependListener('connection', () => server.setSecureContext(secureContextOf(options())))
+  }
+  return server
 }
 
 function secureContextOf({ ca, cert, key, passphrase }: TlsOptions): {

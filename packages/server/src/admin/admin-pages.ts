@@ -1,3 +1,5 @@
+// The pages are served to people and monitors beside the protocol, over connections that no simulation has.
+// oxlint-disable-next-line eslint/no-restricted-imports -- as just said
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { listenWith, type Endpoint, type Listener, type Logger } from '@conclave/core'
 import { COMMAND_NAMES, runCommand } from './admin-commands.ts'

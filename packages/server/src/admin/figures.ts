@@ -1,5 +1,4 @@
-import { codeOf } from '@conclave/core'
-import { readdir, readFile } from 'node:fs/promises'
+import { codeOf, type Disk } from '@conclave/core'
 import { nodeCount, VERSION, type ServerFacts } from './server-facts.ts'
 import type { LatencyStats } from './server-stats.ts'
 
@@ -40,7 +39,7 @@ export async function figuresOf(facts: ServerFacts): Promise<readonly Figure[]> 
     approximate_data_size: tree.dataBytes,
     global_sessions: state.sessions.sessions.size,
     local_sessions: 0,
-    ...(await descriptorCounts()),
+    ...(await descriptorCount(facts.folder.disk)),
     auth_failed_count: facts.authFailedCount(),
     uptime: Math.round(clock.nowMs() - facts.startedMs),
   }
@@ -105,18 +104,10 @@ function samples(figure: Figure): string {
   return `${name}_count ${figure.values.count}\n${name}_sum ${figure.values.totalMs}\n`
 }
 
-/** How many files and sockets the process has open, and may have; nothing where the system has no `/proc`. */
-async function descriptorCounts(): Promise<Record<string, number>> {
+/** How many files and sockets the process has open; nothing where the system has no `/proc`. */
+async function descriptorCount(disk: Disk): Promise<Record<string, number>> {
   try {
-    const [open, limits] = await Promise.all([
-      readdir('/proc/self/fd'),
-      readFile('/proc/self/limits', 'utf8'),
-    ])
-    const limit = /^Max open files\s+(\d+)/m.exec(limits)?.[1]
-    return {
-      open_file_descriptor_count: open.length,
-      ...(limit === undefined ? {} : { max_file_descriptor_count: Number(limit) }),
-    }
+    return { open_file_descriptor_count: (await disk.list('/proc/self/fd')).length }
   } catch (error) {
     if (codeOf(error) === undefined) throw error
     return {}

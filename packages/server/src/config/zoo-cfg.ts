@@ -1,113 +1,244 @@
-import { UsageError } from '@conclave/core'
+import { codeOf, UsageError, type TlsOptions } from '@conclave/core'
 import type { ServerOptions } from '../server-options.ts'
+import { readConfigFile } from './config-file.ts'
+import { readJaasUsers } from './jaas.ts'
+import { readProperties } from './properties.ts'
+import { whyWithoutEffect } from './without-effect.ts'
 
 /** What a `zoo.cfg` says, as options of this server. */
 export interface ZooCfg {
   readonly options: Partial<ServerOptions>
+  /** Whether `audit.enable` asks for an audit log: `ServerOptions.audit` says where it goes. */
+  readonly wantsAudit: boolean
   /** A sentence for each setting that has no effect here, with the reason. */
   readonly warnings: readonly string[]
 }
 
-type Reader = (value: string, name: string) => Partial<ServerOptions>
+/** The port of Apache's AdminServer. */
+const ADMIN_PORT = 8080
 
-function whole(value: string, name: string): number {
-  if (!/^-?\d+$/.test(value)) throw new UsageError(`${name} must be a whole number, not ${value}`)
-  return Number(value)
-}
+/** The settings, each remembered as known once it was asked for. */
+class Settings {
+  readonly #values: ReadonlyMap<string, string>
+  readonly #known = new Set<string>()
+  readonly #readFile: (path: string) => string
 
-const millis =
-  (option: keyof ServerOptions): Reader =>
-  (value, name) => {
-    const number = whole(value, name)
-    // Apache's -1: the default.
-    return number === -1 ? {} : { [option]: number }
+  constructor(values: ReadonlyMap<string, string>, readFile: (path: string) => string) {
+    this.#values = values
+    this.#readFile = readFile
   }
 
-/** `*` is all of them, and a word cannot be anything else. */
-function words(value: string): Partial<ServerOptions> {
-  const all = value.split(',').map(word => word.trim())
-  return all.includes('*') ? {} : { fourLetterWords: all }
+  text(name: string): string | undefined {
+    this.#known.add(name)
+    return this.#values.get(name)
+  }
+
+  /** Of Apache's -1: the default. */
+  whole(name: string): number | undefined {
+    const value = this.text(name)
+    if (value === undefined || value === '-1') return undefined
+    if (!/^\d+$/.test(value)) throw new UsageError(`${name} must be a whole number, not ${value}`)
+    return Number(value)
+  }
+
+  flag(name: string): boolean | undefined {
+    const value = this.text(name)
+    return value === undefined ? undefined : value.toLowerCase() === 'true'
+  }
+
+  list(name: string): readonly string[] | undefined {
+    return this.text(name)
+      ?.split(',')
+      .map(word => word.trim())
+  }
+
+  /** The text of the file that a setting names. */
+  file(name: string): string | undefined {
+    const path = this.text(name)
+    if (path === undefined) return undefined
+    try {
+      return this.#readFile(path)
+    } catch (error) {
+      throw new UsageError(
+        `cannot read ${path}, which ${name} names (${codeOf(error) ?? 'unknown error'})`,
+        error,
+      )
+    }
+  }
+
+  /** Those nobody asked for. */
+  unknown(): string[] {
+    return [...this.#values.keys()].filter(name => !this.#known.has(name))
+  }
 }
 
-/** The settings that are honoured, by their names in the file; a `zookeeper.` in front is no difference. */
-const HONOURED: ReadonlyMap<string, Reader> = new Map<string, Reader>([
-  ['dataDir', value => ({ dataDir: value })],
-  ['dataLogDir', value => ({ dataLogDir: value })],
-  ['clientPort', millis('port')],
-  ['clientPortAddress', value => ({ host: value })],
-  ['tickTime', millis('tickTimeMs')],
-  ['minSessionTimeout', millis('minSessionTimeoutMs')],
-  ['maxSessionTimeout', millis('maxSessionTimeoutMs')],
-  ['maxClientCnxns', millis('maxClientCnxns')],
-  ['snapCount', millis('snapCount')],
-  ['autopurge.snapRetainCount', (value, name) => ({ snapRetainCount: Math.max(3, whole(value, name)) })],
-  ['jute.maxbuffer', millis('maxFrameBytes')],
-  ['enforceQuota', value => ({ enforceQuota: value === 'true' })],
-  ['znode.container.checkIntervalMs', millis('containerCheckIntervalMs')],
-  ['DigestAuthenticationProvider.superDigest', value => ({ superDigest: value })],
-  ['4lw.commands.whitelist', words],
-])
-
-/** What has no effect, and why. The first pattern that fits is told. */
-const WITHOUT_EFFECT: readonly (readonly [RegExp, string])[] = [
-  [
-    /^(initLimit|syncLimit|connectToLearnerMasterLimit|leaderServes|cnxTimeout|electionAlg|electionPort.*|quorumListenOnAllIPs|peerType|group\..*|weight\..*|quorum\..*|reconfigEnabled|standaloneEnabled|dynamicConfigFile|skipACL|observer\..*|learner\..*|leader\..*|localSessions.*|syncEnabled|multiAddress\..*|tcpKeepAlive|oraclePath)$/,
-    'it concerns an ensemble, and this server is one by itself',
-  ],
-  [
-    /^(secureClientPort|secureClientPortAddress|ssl\..*|client\.portUnification|sslQuorum.*|portUnification)/,
-    'a port with TLS is the option secure of EmbeddedServer.start',
-  ],
-  [
-    /^(authProvider\..*|sasl\..*|kerberos\..*|requireClientAuthScheme|sessionRequireClientSASLAuth|enforce\.auth\..*|X509.*|allowSaslFailedClients|jaasLoginRenew)/,
-    'of the ways to prove an identity it has digest and ip',
-  ],
-  [
-    /^(admin\..*|metricsProvider\..*|audit\.enable)$/,
-    'it has no HTTP page; the four-letter word mntr has the figures',
-  ],
-  [
-    /^(extendedTypesEnabled|digest\.enabled|closeSessionTxn\.enabled|snapshot\.trust\.empty)$/,
-    'it is always on',
-  ],
-  [
-    /^(preAllocSize|autopurge\.purgeInterval|snapSizeLimitInKb|txnLogSizeLimitInKb|snapshot\.compression\.method|commitLogCount|fsync\.warningthresholdms|forceSync)$/,
-    'the log is always synced, and sizes and removal follow snapCount and autopurge.snapRetainCount',
-  ],
-  [
-    /^(globalOutstandingLimit|maxCnxns|clientPortListenBacklog|maxResponseCacheSize|maxGetChildrenResponseCacheSize|flushDelay|maxWriteQueuePollTime|maxBatchSize|throttledOp.*|requestThrottle.*|serverCnxnFactory|nio\..*|netty\..*|commitProcessor\..*|connection\w+)$/,
-    'it tunes threads and queues that this server does not have',
-  ],
-]
-
 /**
- * Reads Apache ZooKeeper's configuration file. Throws `UsageError` for what cannot be meant: an ensemble, a number that is
- * none, no `dataDir`.
+ * Reads Apache ZooKeeper's configuration file, and the files with keys, certificates and users that it names. Throws
+ * `UsageError` for what cannot be meant: an ensemble, a number that is none, no `dataDir`, a file that cannot be used.
  */
-export function readZooCfg(text: string): ZooCfg {
-  let options: Partial<ServerOptions> = {}
-  const warnings: string[] = []
-  for (const [name, value] of properties(text)) {
+export function readZooCfg(text: string, readFile: (path: string) => string = readConfigFile): ZooCfg {
+  const values = readProperties(text)
+  for (const name of values.keys()) {
     if (/^server\.\d+$/.test(name)) {
       throw new UsageError(`${name}: this server is one by itself; an ensemble needs Apache ZooKeeper`)
     }
-    const read = HONOURED.get(name)
-    if (read !== undefined) options = { ...options, ...read(value, name) }
-    else {
-      const reason = WITHOUT_EFFECT.find(([pattern]) => pattern.test(name))?.[1]
-      warnings.push(`${name} has no effect: ${reason ?? 'this server does not know it'}`)
-    }
   }
+  const settings = new Settings(values, readFile)
+  const options = withoutUndefined({
+    ...basics(settings),
+    ...limits(settings),
+    ...authentication(settings),
+    secure: secure(settings),
+    admin: admin(settings),
+    metrics: metrics(settings),
+  })
+  const wantsAudit = settings.flag('audit.enable') === true
   if (options.dataDir === undefined) throw new UsageError('the configuration names no dataDir')
-  return { options, warnings }
+  const warnings = settings.unknown().map(name => `${name} has no effect: ${whyWithoutEffect(name)}`)
+  return { options, wantsAudit, warnings }
 }
 
-/** Lines of `key=value` as in a Java properties file: comments begin with # or !, and a backslash continues a line. */
-function properties(text: string): [name: string, value: string][] {
-  const found: [string, string][] = []
-  for (const line of text.replace(/\\\r?\n\s*/g, '').split(/\r?\n/)) {
-    const match = /^\s*([^#!=:\s][^=:\s]*)\s*[=:\s]\s*(.*?)\s*$/.exec(line)
-    if (match) found.push([match[1]!.replace(/^zookeeper\./, ''), match[2]!])
+type Options = { [name in keyof ServerOptions]?: ServerOptions[name] | undefined }
+
+function basics(settings: Settings): Options {
+  const retained = settings.whole('autopurge.snapRetainCount')
+  const preAllocKb = settings.whole('preAllocSize')
+  const words = settings.list('4lw.commands.whitelist')
+  return {
+    dataDir: settings.text('dataDir'),
+    dataLogDir: settings.text('dataLogDir'),
+    port: settings.whole('clientPort'),
+    host: settings.text('clientPortAddress'),
+    tickTimeMs: settings.whole('tickTime'),
+    snapCount: settings.whole('snapCount'),
+    // Apache's least.
+    snapRetainCount: retained === undefined ? undefined : Math.max(3, retained),
+    preAllocBytes: preAllocKb === undefined ? undefined : preAllocKb * 1024,
+    slowSyncMs: settings.whole('fsync.warningthresholdms'),
+    containerCheckIntervalMs: settings.whole('znode.container.checkIntervalMs'),
+    fourLetterWords: words?.includes('*') === true ? undefined : words,
   }
-  return found
+}
+
+function limits(settings: Settings): Options {
+  return {
+    minSessionTimeoutMs: settings.whole('minSessionTimeout'),
+    maxSessionTimeoutMs: settings.whole('maxSessionTimeout'),
+    maxClientCnxns: settings.whole('maxClientCnxns'),
+    maxCnxns: settings.whole('maxCnxns'),
+    maxOutstanding: settings.whole('globalOutstandingLimit'),
+    maxFrameBytes: settings.whole('jute.maxbuffer'),
+    enforceQuota: settings.flag('enforceQuota'),
+  }
+}
+
+function authentication(settings: Settings): Options {
+  const isEnforced = settings.flag('enforce.auth.enabled') === true
+  const schemes = settings.list('enforce.auth.schemes')
+  const needsSasl = settings.flag('sessionRequireClientSASLAuth') === true
+  if (isEnforced && schemes === undefined)
+    throw new UsageError('enforce.auth.enabled needs enforce.auth.schemes')
+  return {
+    superDigest: settings.text('DigestAuthenticationProvider.superDigest'),
+    x509SuperUser: settings.text('X509AuthenticationProvider.superUser'),
+    sasl: sasl(settings),
+    requiredSchemes: needsSasl ? ['sasl'] : isEnforced ? schemes : undefined,
+  }
+}
+
+/** Users come from the file that is a system property of Java with Apache's server; here it is a setting as well. */
+function sasl(settings: Settings): ServerOptions['sasl'] {
+  const jaas = settings.file('java.security.auth.login.config')
+  const section = settings.text('sasl.serverconfig') ?? 'Server'
+  const superPassword = settings.text('SASLAuthenticationProvider.superPassword')
+  const superUser = settings.text('superUser')
+  const allowFailedClients = settings.flag('allowSaslFailedClients') === true
+  if (jaas === undefined && superPassword === undefined) return undefined
+  return {
+    users: {
+      ...(jaas === undefined ? {} : readJaasUsers(jaas, section)),
+      ...(superPassword === undefined ? {} : { super: superPassword }),
+    },
+    ...(superUser === undefined ? {} : { superUsers: [superUser] }),
+    allowFailedClients,
+  }
+}
+
+const CLIENT_AUTH = { none: 'none', want: 'request', need: 'require' } as const
+
+function secure(settings: Settings): ServerOptions['secure'] {
+  const port = settings.whole('secureClientPort')
+  const host = settings.text('secureClientPortAddress')
+  const onPlainPort = settings.flag('client.portUnification') === true
+  const clientAuth = settings.text('ssl.clientAuth')?.toLowerCase() ?? 'need'
+  const keyStore = pemFile(settings, 'ssl.keyStore')
+  const trustStore = pemFile(settings, 'ssl.trustStore')
+  if (port === undefined && !onPlainPort) return undefined
+  if (keyStore === undefined) throw new UsageError('a port with TLS needs ssl.keyStore.location')
+  if (!Object.hasOwn(CLIENT_AUTH, clientAuth)) {
+    throw new UsageError(`ssl.clientAuth must be none, want or need, not ${clientAuth}`)
+  }
+  const tls: TlsOptions = {
+    cert: keyStore.pem,
+    key: keyStore.pem,
+    ...(keyStore.password === undefined ? {} : { passphrase: keyStore.password }),
+    ...(trustStore === undefined ? {} : { ca: trustStore.pem }),
+    clientAuth: CLIENT_AUTH[clientAuth as keyof typeof CLIENT_AUTH],
+  }
+  return {
+    tls,
+    ...(port === undefined ? {} : { port }),
+    ...(host === undefined ? {} : { host }),
+    onPlainPort,
+    // Whoever names only the secure port wants no other.
+    only: settings.whole('clientPort') === undefined,
+  }
+}
+
+/** What a store holds, if it is a file of the kind that Node.js reads. */
+function pemFile(
+  settings: Settings,
+  store: string,
+): { pem: string; password: string | undefined } | undefined {
+  const path = settings.text(`${store}.location`)
+  const type = settings.text(`${store}.type`)?.toUpperCase()
+  const plainPassword = settings.text(`${store}.password`)
+  const password = settings.file(`${store}.passwordPath`)?.trim() ?? plainPassword
+  if (path === undefined) return undefined
+  if (type === undefined || type === '' ? !path.endsWith('.pem') : type !== 'PEM') {
+    throw new UsageError(
+      `${store}.location must be a PEM file, as ${path} is not; 'openssl pkcs12 -in store.p12 -nodes' makes one`,
+    )
+  }
+  const pem = settings.file(`${store}.location`)
+  return pem === undefined ? undefined : { pem, password }
+}
+
+/** As with Apache's server, its pages are served unless the file says that they are not. */
+function admin(settings: Settings): ServerOptions['admin'] {
+  const isEnabled = settings.flag('admin.enableServer') !== false
+  const port = settings.whole('admin.serverPort')
+  const host = settings.text('admin.serverAddress')
+  const commandPath = settings.text('admin.commandURL')
+  if (!isEnabled) return undefined
+  return {
+    port: port ?? ADMIN_PORT,
+    ...(host === undefined ? {} : { host }),
+    ...(commandPath === undefined ? {} : { commandPath }),
+    // A port that nobody named must not keep the server from its work.
+    isOptional: port === undefined,
+  }
+}
+
+function metrics(settings: Settings): ServerOptions['metrics'] {
+  const className = settings.text('metricsProvider.className')
+  if (className?.endsWith('PrometheusMetricsProvider') !== true) return undefined
+  const port = settings.whole('metricsProvider.httpPort')
+  const host = settings.text('metricsProvider.httpHost')
+  if (port === undefined) throw new UsageError('metricsProvider.className needs metricsProvider.httpPort')
+  return { port, ...(host === undefined ? {} : { host }) }
+}
+
+function withoutUndefined(options: Options): Partial<ServerOptions> {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
 }

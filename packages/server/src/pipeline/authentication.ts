@@ -16,6 +16,8 @@ import { passwordDigest } from '../state/access.ts'
 export interface AuthenticationOptions {
   /** The digest (`super:...`) of whoever may do everything; none by default. */
   readonly superDigest?: string
+  /** The certificate of whoever may do everything. */
+  readonly x509SuperUser?: string
   readonly sasl?: SaslOptions
   /** Without an identity of one of these schemes a session can do nothing but authenticate. Default: it can. */
   readonly requiredSchemes?: readonly string[]
@@ -51,6 +53,13 @@ export class Authentication {
     this.#options = options
     this.#random = ports.random
     this.#logger = ports.logger
+  }
+
+  /** A connection may prove something by itself. */
+  welcome(client: ClientConnection): void {
+    const { x509SuperUser } = this.#options
+    const isSuper = client.identities.some(({ scheme, id }) => scheme === 'x509' && id === x509SuperUser)
+    if (isSuper) client.addIdentity('super', '')
   }
 
   /** Whether the client may make requests of this kind. */

@@ -12,14 +12,16 @@ const MAX_GATHERING_BYTES = 16 << 20
 export class ReplyStage {
   readonly #commit: GroupCommit
   readonly #clock: Clock
+  readonly #maxOutstanding: number
   /** Who has something to say that was not sealed yet. */
   readonly #touched: ClientConnection[] = []
   /** Who waits for the disk, or for a client to read. */
   readonly #waiting = new Set<ClientConnection>()
 
-  constructor(commit: GroupCommit, clock: Clock) {
+  constructor(commit: GroupCommit, clock: Clock, maxOutstanding: number) {
     this.#commit = commit
     this.#clock = clock
+    this.#maxOutstanding = maxOutstanding
   }
 
   get waitingCount(): number {
@@ -66,9 +68,9 @@ export class ReplyStage {
 
   /** Back-pressure: who fills the log faster than the disk takes it reads no more requests until it has caught up. */
   holdBack(client: ClientConnection): void {
-    if (this.#commit.gatheringBytes > MAX_GATHERING_BYTES && this.#waiting.has(client)) {
-      client.pauseUntilDurable()
-    }
+    const { gatheringBytes, appended, durable } = this.#commit
+    const isBehind = gatheringBytes > MAX_GATHERING_BYTES || appended - durable > this.#maxOutstanding
+    if (isBehind && this.#waiting.has(client)) client.pauseUntilDurable()
   }
 
   remove(client: ClientConnection): void {

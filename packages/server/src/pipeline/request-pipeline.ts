@@ -9,6 +9,7 @@ import {
   type Txn,
 } from '@conclave/protocol'
 import type { ServerStats } from '../admin/server-stats.ts'
+import type { AuditLog } from '../audit/audit-log.ts'
 import type { ClientConnection, ConnectionOwner } from '../net/client-connection.ts'
 import { prepareMulti, writeMultiEnd, writeMultiResult } from '../ops/multi.ts'
 import { BODYLESS_OPERATIONS, READ_OPERATIONS, WRITE_OPERATIONS } from '../ops/op-table.ts'
@@ -19,18 +20,24 @@ import { unusedZnodes } from '../state/unused-znodes.ts'
 import { Authentication, type AuthenticationOptions } from './authentication.ts'
 import type { GroupCommit } from './group-commit.ts'
 import { ReplyStage } from './reply-stage.ts'
-import { SessionStage, type SessionLimits } from './session-stage.ts'
+import { SessionStage, type SessionOptions } from './session-stage.ts'
 import { TransactionStage } from './transaction-stage.ts'
 
-export interface PipelineOptions extends SessionLimits, AuthenticationOptions {
+export interface PipelineOptions extends SessionOptions, AuthenticationOptions {
   readonly maxFrameBytes: number
   /** Connections from one address; 0: no limit. */
   readonly maxClientCnxns: number
+  /** Connections altogether; 0: no limit. */
+  readonly maxCnxns: number
+  /** Transactions that wait for the disk, before no more requests are read. */
+  readonly maxOutstanding: number
   /** Whether hard limits of quotas refuse writes. */
   readonly enforceQuota: boolean
   /** Whether transactions are accepted from the beginning. */
   readonly isWritable: boolean
   readonly stats: ServerStats
+  /** Is told of every change, and of every try; none by default. */
+  readonly auditLog: AuditLog | undefined
   readonly answerFourLetterWord: (word: string) => string | Promise<string> | undefined
   /** Called after each transaction. */
   readonly onTransaction: () => void
@@ -74,7 +81,7 @@ export class RequestPipeline implements ConnectionOwner {
     this.#logger = ports.logger
     this.#options = options
     this.#isWritable = options.isWritable
-    const replies = new ReplyStage(commit, ports.clock)
+    const replies = new ReplyStage(commit, ports.clock, options.maxOutstanding)
     const transactions = new TransactionStage(state, commit, ports.clock, options.onTransaction)
     this.#replies = replies
     this.#transactions = transactions
@@ -106,14 +113,24 @@ export class RequestPipeline implements ConnectionOwner {
 
   add(client: ClientConnection): void {
     this.#clients.add(client)
-    const { maxClientCnxns } = this.#options
-    if (maxClientCnxns === 0) return
-    const { host } = client
-    const fromThere = [...this.#clients].filter(other => other.host === host).length
-    if (fromThere <= maxClientCnxns) return
-    this.#options.stats.connectionsRejected++
-    this.#logger.log('warn', 'too many connections from one address', { host, max: maxClientCnxns })
+    this.authentication.welcome(client)
+    const { maxCnxns, maxClientCnxns, stats } = this.#options
+    if (maxCnxns > 0 && this.#clients.size > maxCnxns) {
+      this.#logger.log('warn', 'too many connections', { max: maxCnxns })
+    } else if (maxClientCnxns > 0 && this.#countFrom(client.host) > maxClientCnxns) {
+      this.#logger.log('warn', 'too many connections from one address', {
+        host: client.host,
+        max: maxClientCnxns,
+      })
+    } else return
+    stats.connectionsRejected++
     client.destroy()
+  }
+
+  #countFrom(host: string): number {
+    let count = 0
+    for (const client of this.#clients) if (client.host === host) count++
+    return count
   }
 
   /** The disk takes writes again. */
@@ -222,15 +239,24 @@ export class RequestPipeline implements ConnectionOwner {
     const write = WRITE_OPERATIONS.get(opCode)
     const isTransaction = write !== undefined || opCode === OpCode.multi || opCode === OpCode.closeSession
     if (isTransaction && !this.#isWritable) return this.#answer(client, xid, ErrorCode.systemError)
-    if (write !== undefined) return this.#write(client, xid, write, reader)
+    const { auditLog } = this.#options
+    const body = auditLog === undefined ? undefined : reader.fork()
+    if (write !== undefined) {
+      const txn = this.#write(client, xid, write, reader)
+      if (body !== undefined) auditLog?.request(client, opCode, body, txn)
+      return
+    }
     const bodyless = BODYLESS_OPERATIONS.get(opCode)
     if (bodyless !== undefined) {
       const errorCode = attempt(() => bodyless(this.#readScope(client), reader))
       return this.#answer(client, xid, errorCode)
     }
     switch (opCode) {
-      case OpCode.multi:
-        return this.#multi(client, xid, reader)
+      case OpCode.multi: {
+        const txn = this.#multi(client, xid, reader)
+        if (body !== undefined) auditLog?.request(client, opCode, body, txn)
+        return
+      }
       case OpCode.closeSession:
         return this.#closeSession(client, xid)
       case OpCode.auth:
@@ -265,22 +291,25 @@ export class RequestPipeline implements ConnectionOwner {
     else client.failFrame(start, errorCode)
   }
 
-  #write(client: ClientConnection, xid: number, operation: WriteOperation, reader: JuteReader): void {
+  /** Returns the transaction, or the code of the refusal. */
+  #write(client: ClientConnection, xid: number, operation: WriteOperation, reader: JuteReader): Txn | number {
     const prepared = attempt(() => operation.prepare(this.#writeScope(client), reader))
     if (typeof prepared === 'number') return this.#refuse(client, xid, prepared)
     this.#transactions.execute(client.sessionId, xid, prepared)
     const start = client.beginFrame(xid, this.#state.lastZxid)
     operation.reply(client.outbox.writer, this.#state.tree, prepared)
     client.endFrame(start)
+    return prepared
   }
 
   /** As with Apache, a refused write takes a zxid, so that a client can tell what the refusal came after. */
-  #refuse(client: ClientConnection, xid: number, errorCode: number): void {
+  #refuse(client: ClientConnection, xid: number, errorCode: number): number {
     this.#transactions.execute(client.sessionId, xid, { type: OpCode.error, errorCode })
     this.#answer(client, xid, errorCode)
+    return errorCode
   }
 
-  #multi(client: ClientConnection, xid: number, reader: JuteReader): void {
+  #multi(client: ClientConnection, xid: number, reader: JuteReader): Txn | number {
     const { tree } = this.#state
     const txn = attempt(() => prepareMulti(tree, this.#writeScope(client), reader))
     if (typeof txn === 'number') return this.#refuse(client, xid, txn)
@@ -293,6 +322,7 @@ export class RequestPipeline implements ConnectionOwner {
     client.outbox.writer.raw(results.view())
     writeMultiEnd(client.outbox.writer)
     client.endFrame(start)
+    return txn
   }
 
   #closeSession(client: ClientConnection, xid: number): void {

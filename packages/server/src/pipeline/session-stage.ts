@@ -1,5 +1,6 @@
 import type { Clock, Logger } from '@conclave/core'
 import { ConnectResponse, OpCode, type ConnectRequest } from '@conclave/protocol'
+import type { AuditLog } from '../audit/audit-log.ts'
 import type { ClientConnection } from '../net/client-connection.ts'
 import type { ServerState } from '../state/server-state.ts'
 import { sessionPassword } from '../state/session-password.ts'
@@ -7,9 +8,11 @@ import type { Session } from '../state/session-tracker.ts'
 import type { ReplyStage } from './reply-stage.ts'
 import type { TransactionStage } from './transaction-stage.ts'
 
-export interface SessionLimits {
+export interface SessionOptions {
   readonly minSessionTimeoutMs: number
   readonly maxSessionTimeoutMs: number
+  /** Is told which ephemeral znodes go with a session. */
+  readonly auditLog?: AuditLog | undefined
 }
 
 /** Sessions and their connections: made, resumed, moved from one to another, expired and closed. */
@@ -19,7 +22,7 @@ export class SessionStage {
   readonly #replies: ReplyStage
   readonly #clock: Clock
   readonly #logger: Logger
-  readonly #limits: SessionLimits
+  readonly #options: SessionOptions
   readonly #onConnected: (count: number) => void
   /** Connections by session. */
   readonly #attached = new Map<bigint, ClientConnection>()
@@ -27,7 +30,7 @@ export class SessionStage {
   constructor(
     stages: { state: ServerState; transactions: TransactionStage; replies: ReplyStage },
     ports: { clock: Clock; logger: Logger },
-    limits: SessionLimits,
+    options: SessionOptions,
     onConnected: (count: number) => void,
   ) {
     this.#state = stages.state
@@ -35,7 +38,7 @@ export class SessionStage {
     this.#replies = stages.replies
     this.#clock = ports.clock
     this.#logger = ports.logger
-    this.#limits = limits
+    this.#options = options
     this.#onConnected = onConnected
   }
 
@@ -54,7 +57,7 @@ export class SessionStage {
       })
       return client.destroy()
     }
-    const { minSessionTimeoutMs, maxSessionTimeoutMs } = this.#limits
+    const { minSessionTimeoutMs, maxSessionTimeoutMs } = this.#options
     const timeoutMs = Math.max(minSessionTimeoutMs, Math.min(maxSessionTimeoutMs, request.timeoutMs))
     if (request.sessionId === 0n) {
       const id = sessions.nextId(this.#clock.wallMs())
@@ -122,6 +125,7 @@ export class SessionStage {
   close(sessionId: bigint, cxid: number): void {
     const paths = [...(this.#state.tree.ephemerals.get(sessionId) ?? [])]
     this.#transactions.execute(sessionId, cxid, { type: OpCode.closeSession, paths })
+    this.#options.auditLog?.ephemeralsDeleted(sessionId, paths)
   }
 
   #detach(sessionId: bigint): void {

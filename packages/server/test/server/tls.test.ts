@@ -54,3 +54,46 @@ test('tls - a client without the certificate that is required does not get in', 
   })
   expect((await session.call(ping, undefined)).errorCode).toBe(0)
 })
+
+test('tls - the plain port takes it as well, where it is told to', async () => {
+  const { tls } = secure('request').secure
+  await using running = await startServer({ secure: { tls, onPlainPort: true } })
+  const { endpoint } = running.server
+  expect(running.server.secureEndpoint).toBeUndefined()
+  await using plain = await RawSession.connect(endpoint)
+  const network = tlsNetwork({ ca: authority.cert, ...client })
+  await using secured = await RawSession.connect(endpoint, { network })
+  const big = { path: '/a', data: Buffer.alloc(500_000, 'x'), acl: OPEN_ACL, flags: 0 }
+  expect((await secured.call(create, big)).errorCode).toBe(0)
+  expect((await plain.call(getData, { path: '/a', watch: false })).response?.data).toHaveLength(500_000)
+  const schemes = (await secured.call(whoAmI, undefined)).response?.clientInfo.map(
+    ({ authScheme }) => authScheme,
+  )
+  expect(schemes).toEqual(['ip', 'x509'])
+  expect(await fourLetterWord(endpoint, 'ruok')).toBe('imok')
+})
+
+test('tls - without a plain port the secure one is where the server is found', async () => {
+  await using running = await startServer({ secure: { ...secure('none').secure, only: true } })
+  expect(running.server.endpoint).toEqual(running.server.secureEndpoint)
+  const network = tlsNetwork({ ca: authority.cert })
+  await using session = await RawSession.connect(running.server.endpoint, { network })
+  expect((await session.call(ping, undefined)).errorCode).toBe(0)
+})
+
+test('tls - a certificate can be that of the superuser', async () => {
+  await using running = await startServer({ ...secure('request'), x509SuperUser: 'CN=client,O=Conclave' })
+  const network = tlsNetwork({ ca: authority.cert, ...client })
+  await using session = await RawSession.connect(running.server.secureEndpoint!, { network })
+  const acl = [{ perms: 31, scheme: 'digest', id: 'bob:hash' }]
+  expect((await session.call(create, { path: '/bob', data: null, acl, flags: 0 })).errorCode).toBe(0)
+  expect((await session.call(getData, { path: '/bob', watch: false })).errorCode).toBe(0)
+})
+
+test.each([{ onPlainPort: false }, { onPlainPort: true, only: true }])(
+  'tls - %j names no port to listen on',
+  async options => {
+    const start = startServer({ secure: { ...options, tls: secure('none').secure.tls } })
+    await expect(start).rejects.toMatchObject({ code: 'USAGE' })
+  },
+)
