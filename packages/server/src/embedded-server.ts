@@ -131,7 +131,6 @@ export class EmbeddedServer {
       this.#secure = await this.#opened(tlsNetwork(secure.tls).listen(endpoint, accept))
     }
     if (admin === undefined && metrics === undefined) return
-    if (admin === undefined && metrics === undefined) return
     // Loaded only now: a server without pages is ready sooner.
     const { serveAdmin, serveMetrics } = await import('./admin/admin-pages.ts')
     if (metrics !== undefined) this.#metrics = await this.#opened(serveMetrics(metrics, facts, this.#logger))
