@@ -1,12 +1,11 @@
 import { gunzip } from 'node:zlib'
 import { promisify } from 'node:util'
-import { messageOf, type Disk } from '@conclave/core'
+import { messageOf, type Disk, type DiskFile } from '@conclave/core'
 import {
   Acl,
   ACL_MIN_BYTES,
   FILE_VERSION,
   FileHeader,
-  JuteReader,
   ProtocolError,
   readZxid,
   SNAPSHOT_MAGIC,
@@ -15,9 +14,8 @@ import {
 import type { ServerState } from '../state/server-state.ts'
 import { keepData } from '../state/znode-data.ts'
 import { Znode } from '../state/znode.ts'
-import { adler32 } from './checksum.ts'
 import type { ZxidFile } from './data-folder.ts'
-import { readFile } from './read-file.ts'
+import { SnapshotWindow } from './snapshot-window.ts'
 import { CorruptDataError } from './storage-errors.ts'
 
 /**
@@ -25,21 +23,47 @@ import { CorruptDataError } from './storage-errors.ts'
  * where it was taken while the tree changed. Throws `CorruptDataError`.
  */
 export async function readSnapshot(disk: Disk, file: ZxidFile, state: ServerState): Promise<number> {
-  const bytes = await readWhole(disk, file)
-  const reader = new JuteReader(bytes)
+  const handle = await disk.open(file.path, 'existing')
+  try {
+    // Gzip is one of the forms that Apache's server can be told to write.
+    const source = file.name.endsWith('.gz') ? inMemory(await unzip(handle)) : handle
+    return await readFrom(source, file, state)
+  } finally {
+    await handle.close()
+  }
+}
+
+/** The part of a file that reading one needs. */
+type Source = Pick<DiskFile, 'read' | 'sizeBytes'>
+
+async function unzip(handle: DiskFile): Promise<Buffer> {
+  const bytes = Buffer.allocUnsafeSlow(await handle.sizeBytes())
+  return promisify(gunzip)(bytes.subarray(0, await handle.read(bytes, 0)))
+}
+
+function inMemory(bytes: Buffer): Source {
+  return {
+    sizeBytes: () => Promise.resolve(bytes.length),
+    read: (into, position) => Promise.resolve(bytes.copy(into, 0, position)),
+  }
+}
+
+async function readFrom(source: Source, file: ZxidFile, state: ServerState): Promise<number> {
+  const sizeBytes = await source.sizeBytes()
+  const window = new SnapshotWindow(source, sizeBytes)
   let lastZxid: number
   try {
-    const { magic, version } = FileHeader.read(reader)
+    const { magic, version } = await window.one(reader => FileHeader.read(reader))
     if (magic !== SNAPSHOT_MAGIC) throw new ProtocolError('it does not begin with ZKSN')
     if (version !== FILE_VERSION) throw new ProtocolError(`version ${version} is not known`)
-    const end = findSeal(bytes)
+    await checkEnd(source, sizeBytes)
     state.tree.clear()
-    readSessions(reader, state)
-    readAcls(reader, state)
-    readZnodes(reader, state)
-    lastZxid = Math.max(file.zxid, checkSeals(reader, bytes, end))
+    await readSessions(window, state)
+    await readAcls(window, state)
+    await readZnodes(window, state)
+    lastZxid = Math.max(file.zxid, await checkSeals(window))
   } catch (error) {
-    if (error instanceof ProtocolError) throw new CorruptDataError(file.path, reader.offset, messageOf(error))
+    if (error instanceof ProtocolError) throw new CorruptDataError(file.path, window.offset, messageOf(error))
     throw error
   }
   state.tree.acls.purgeUnused()
@@ -48,43 +72,43 @@ export async function readSnapshot(disk: Disk, file: ZxidFile, state: ServerStat
   return lastZxid
 }
 
-/** Gzip is one of the forms that Apache's server can be told to write. */
-async function readWhole(disk: Disk, file: ZxidFile): Promise<Buffer> {
-  const bytes = await readFile(disk, file.path)
-  return file.name.endsWith('.gz') ? await promisify(gunzip)(bytes) : bytes
-}
-
 /** Every snapshot ends with a seal; one that does not was never finished. */
-function findSeal(bytes: Buffer): number {
-  const end = bytes.length
-  if (end < 32 || bytes.readInt32BE(end - 5) !== 1 || bytes[end - 1] !== 0x2f) {
-    throw new ProtocolError('it does not end with a seal')
-  }
-  return end
+async function checkEnd(source: Source, sizeBytes: number): Promise<void> {
+  const end = Buffer.alloc(5)
+  if (sizeBytes >= MIN_BYTES) await source.read(end, sizeBytes - end.length)
+  if (end.readInt32BE(0) !== 1 || end[4] !== 0x2f) throw new ProtocolError('it does not end with a seal')
 }
 
-function readSessions(reader: JuteReader, state: ServerState): void {
-  for (let count = reader.int32(); count > 0; count--) {
+async function readSessions(window: SnapshotWindow, state: ServerState): Promise<void> {
+  let left = await window.one(reader => reader.int32())
+  await window.each(reader => {
+    if (left <= 0) return false
     const id = reader.int64()
     state.sessions.add(id, reader.int32(), 0)
-  }
+    left--
+    return true
+  })
 }
 
-function readAcls(reader: JuteReader, state: ServerState): void {
-  for (let count = reader.int32(); count > 0; count--) {
+async function readAcls(window: SnapshotWindow, state: ServerState): Promise<void> {
+  let left = await window.one(reader => reader.int32())
+  await window.each(reader => {
+    if (left <= 0) return false
     const id = reader.safeInt64()
-    state.tree.acls.restore(
-      id,
-      reader.vector(ACL_MIN_BYTES, () => Acl.read(reader)),
-    )
-  }
+    const acl = reader.vector(ACL_MIN_BYTES, () => Acl.read(reader))
+    state.tree.acls.restore(id, acl)
+    left--
+    return true
+  })
 }
 
-function readZnodes(reader: JuteReader, state: ServerState): void {
-  const { tree } = state
-  for (let path = reader.string(); path !== '/'; path = reader.string()) {
+async function readZnodes(window: SnapshotWindow, { tree }: ServerState): Promise<void> {
+  let refused: string | undefined
+  await window.each(reader => {
+    const path = reader.string()
+    if (path === '/') return false
     const data = reader.bytes()
-    const acl = tree.acls.acquireId(reader.safeInt64())
+    const aclId = reader.safeInt64()
     const czxid = readZxid(reader)
     const mzxid = readZxid(reader)
     const ctimeMs = reader.safeInt64()
@@ -92,39 +116,44 @@ function readZnodes(reader: JuteReader, state: ServerState): void {
     const version = reader.int32()
     const cversion = reader.int32()
     const aversion = reader.int32()
-    const znode = new Znode(keepData(data), acl, czxid, ctimeMs, reader.int64())
+    const owner = reader.int64()
+    const pzxid = readZxid(reader)
+    const znode = new Znode(keepData(data), tree.acls.acquireId(aclId), czxid, ctimeMs, owner)
     znode.mzxid = mzxid
     znode.mtimeMs = mtimeMs
     znode.version = version
     znode.cversion = cversion
     znode.aversion = aversion
-    znode.pzxid = readZxid(reader)
-    if (!tree.insert(path === '' ? '/' : path, znode))
-      throw new ProtocolError(`${path} has no parent, or comes twice`)
-  }
+    znode.pzxid = pzxid
+    if (tree.insert(path === '' ? '/' : path, znode)) return true
+    refused = path
+    return false
+  })
+  if (refused !== undefined) throw new ProtocolError(`${refused} has no parent, or comes twice`)
 }
 
 /**
  * The checksum over everything before it. What servers since 3.6 add (the digest) and since 3.9 (the last zxid) has
  * another each, over everything before that. Returns the highest zxid that they name.
  */
-function checkSeals(reader: JuteReader, bytes: Buffer, end: number): number {
-  let summed = 0
-  let sum = 1
+async function checkSeals(window: SnapshotWindow): Promise<number> {
   let lastZxid = 0
   for (;;) {
-    const at = reader.offset
-    sum = adler32(bytes, summed, at, sum)
-    summed = at
-    const expected = reader.safeInt64()
-    reader.string()
+    const sum = window.checksum()
+    const expected = await window.one(reader => {
+      const checksum = reader.safeInt64()
+      reader.string()
+      return checksum
+    })
     if (sum !== expected) throw new ProtocolError('its checksum is wrong')
-    if (reader.offset === end) return lastZxid
-    const zxid =
-      reader.remaining === ZXID_BYTES + SEAL_BYTES ? readZxid(reader) : ZxidDigest.read(reader).zxid
+    if (window.remaining === 0) return lastZxid
+    const isZxidAlone = window.remaining === ZXID_BYTES + SEAL_BYTES
+    const zxid = await window.one(reader => (isZxidAlone ? readZxid(reader) : ZxidDigest.read(reader).zxid))
     lastZxid = Math.max(lastZxid, zxid)
   }
 }
 
 const ZXID_BYTES = 8
 const SEAL_BYTES = 13
+/** Header, counts, and the first seal. */
+const MIN_BYTES = 32

@@ -112,3 +112,13 @@ test('retention - keeps the newest snapshots and the logs since the oldest of th
   expect((await server.folder.logs()).map(({ zxid }) => zxid)).toEqual([4, 5, 6])
   expect(await reread(server)).toEqual(describeState(server.state))
 })
+
+test('snapshot - larger than what is in memory at a time, it is read back', async () => {
+  const server = await ScriptedServer.start()
+  server.create('/large', 'x'.repeat(5 << 20))
+  for (let i = 0; i < 5_000; i++) server.create(`/znode-${i}`, 'x'.repeat(900 + (i % 100)))
+  await server.commit.drain()
+  await server.snapshot()
+  await server.disk.remove('data/version-2/log.1')
+  expect(await reread(server)).toEqual(describeState(server.state))
+})
