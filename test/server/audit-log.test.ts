@@ -2,7 +2,7 @@ import type { Endpoint } from '@conclave/core'
 import {
   auth,
   create,
-  createTtl,
+  createContainer,
   deleteNode,
   multi,
   OPEN_ACL,
@@ -24,7 +24,7 @@ async function work(endpoint: Endpoint): Promise<void> {
   await session.call(create, { ...znode, path: '/e', flags: 1 })
   await session.call(create, { ...znode, path: '/a', flags: 0 })
   await session.call(create, { ...znode, path: '/no/parent', flags: 1 })
-  await session.call(createContainer, { ...znode, path: '/c', flags: 5, ttlMs: 1_000_000 })
+  await session.call(createContainer, { ...znode, path: '/c', flags: 4 })
   await session.call(setData, { path: '/a', data: null, version: -1 })
   await session.call(setData, { path: '/a', data: null, version: 7 })
   const acl = [
