@@ -65,7 +65,10 @@ const MAX_XID = 0x7fff_ffff
 
 /** Memory for the next turn's requests starts no smaller, and no larger, than this. */
 const MIN_BATCH_BYTES = 512
-const MAX_BATCH_BYTES = 64 * 1024
+const MAX_BATCH_BYTES = 128 * 1024
+
+/** From here on a batch goes out before its turn is over: the server has something to do, and memory need not grow. */
+const FULL_BATCH_BYTES = 96 * 1024
 
 /**
  * One connection to one server: requests become frames, gathered and written once per turn of the event loop;
@@ -221,6 +224,7 @@ export class Connection {
   }
 
   #beginFrame(): number {
+    if (this.#writer.length >= FULL_BATCH_BYTES) this.flush()
     if (this.#batch === undefined) {
       this.#sentMs = this.#clock.nowMs()
       this.#batch = { sentMs: this.#sentMs, flushed: false }

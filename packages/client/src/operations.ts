@@ -97,7 +97,7 @@ export abstract class Operations {
   }
 
   /** Makes a znode; the path returned has the sequence number of a sequential one. */
-  async create(
+  create(
     path: string,
     data: Data = null,
     options: CreateOptions = {},
@@ -111,10 +111,12 @@ export abstract class Operations {
     }
     const submit = { path, sequential: isSequential(mode), signal }
     if (hasTtl(mode)) {
-      if (ttlMs === undefined || ttlMs <= 0) throw new UsageError(`a ${mode} znode needs ttlMs above 0`)
+      if (ttlMs === undefined || ttlMs <= 0) {
+        return Promise.reject(new UsageError(`a ${mode} znode needs ttlMs above 0`))
+      }
       return this.#session.pipeline.submit(calls.createTtlCall, { ...record, ttlMs }, submit)
     }
-    if (ttlMs !== undefined) throw new UsageError(`a ${mode} znode has no ttlMs`)
+    if (ttlMs !== undefined) return Promise.reject(new UsageError(`a ${mode} znode has no ttlMs`))
     const call = mode === 'container' ? calls.createContainerCall : calls.createCall
     return this.#session.pipeline.submit(call, record, submit)
   }
