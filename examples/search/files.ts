@@ -17,10 +17,11 @@ const MAX_BATCH_BYTES = 1_000_000
 const MAX_BATCH_FILES = 200
 
 /** Every file below `folder`, sorted by path, without hidden files and folders and without following links. */
-export async function collectFiles(folder: string): Promise<InputFile[]> {
+export async function collectFiles(folder: string, signal?: AbortSignal): Promise<InputFile[]> {
   const files: InputFile[] = []
   const folders = ['']
   for (let relative = folders.pop(); relative !== undefined; relative = folders.pop()) {
+    signal?.throwIfAborted()
     const found: string[] = []
     for await (const entry of await opendir(join(folder, relative))) {
       if (entry.name.startsWith('.')) continue

@@ -52,8 +52,8 @@ interface Options {
 const interrupted = new AbortController()
 for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(name, () => {
-    // The second time, at once: the nodes end when they find that this process has gone.
-    if (interrupted.signal.aborted) process.exit(130)
+    // Never at once: what must not be left behind is gone in a second.
+    if (!interrupted.signal.aborted && process.stdout.isTTY) console.log('\nEnding in order.')
     interrupted.abort()
   })
 }
@@ -108,6 +108,8 @@ function readOptions(): Options | undefined {
 
 async function main(options: Options): Promise<void> {
   const { signal } = interrupted
+  // Before anything is started: there may be nothing to search.
+  const named = options.folder === undefined ? undefined : await filesIn(options.folder, signal)
   const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'conclave-search-')))
   const startedMs = performance.now()
   try {
@@ -119,7 +121,7 @@ async function main(options: Options): Promise<void> {
     })
     await using cluster = await connectCluster<Tasks>({ connect: local.connect, signal })
     await announceLeader(cluster, options.nodes, startedMs)
-    await search(cluster, options)
+    await search(cluster, named ?? (await filesOfProject(signal)), options)
     if (!options.exit) await stayUp(local)
   } finally {
     if (options.dataDir === undefined) await removeData(dataDir)
@@ -131,18 +133,17 @@ async function announceLeader(cluster: Cluster<Tasks>, nodes: number, startedMs:
     if (leader === null) continue
     const seconds = ((performance.now() - startedMs) / 1000).toFixed(2)
     console.log(
-      `${leader.nodeId} (pid ${leader.pid}) is the elected leader of ${nodes} nodes, after ${seconds} s`,
+      `${leader.nodeId} (pid ${leader.pid}) is the elected leader of ${countOf(nodes, 'node')}, after ${seconds} s`,
     )
     return
   }
 }
 
 /** The job: batches of files out, counts back, then the ranking. */
-async function search(cluster: Cluster<Tasks>, options: Options): Promise<void> {
+async function search(cluster: Cluster<Tasks>, files: readonly InputFile[], options: Options): Promise<void> {
   const { signal } = interrupted
   const terms = queryTerms(options.query)
   const folder = options.folder ?? PROJECT
-  const files = await findFiles(options.folder)
   const megabytes = (files.reduce((sum, file) => sum + file.sizeBytes, 0) / 1e6).toFixed(1)
   console.log(
     `Searching ${files.length.toLocaleString('en')} files (${megabytes} MB) for: ${terms.join(' ')}`,
@@ -167,24 +168,26 @@ async function search(cluster: Cluster<Tasks>, options: Options): Promise<void> 
   showHits(rank(counts), options.top, counts.documents)
   for (const path of counts.unreadable) console.error(`could not be read: ${path}`)
   console.log(
-    `${countOf(job.taskCount)} in ${seconds.toFixed(2)} s: ${Math.round(job.taskCount / seconds)} tasks per second, ` +
+    `${countOf(job.taskCount, 'task')} in ${seconds.toFixed(2)} s: ${Math.round(job.taskCount / seconds)} tasks per second, ` +
       `${Math.round(counts.words / seconds).toLocaleString('en')} words per second`,
   )
   for (const [workerId, tasks] of [...tasksOfWorker].sort(([a], [b]) => (a < b ? -1 : 1)))
-    console.log(`  ${workerId}  ${countOf(tasks)}`)
+    console.log(`  ${workerId}  ${countOf(tasks, 'task')}`)
 }
 
-function countOf(tasks: number): string {
-  return `${tasks} ${tasks === 1 ? 'task' : 'tasks'}`
+function countOf(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`
+}
+
+/** The project's documents and all that is installed in it. */
+async function filesOfProject(signal: AbortSignal): Promise<InputFile[]> {
+  const files = await collectFiles(PROJECT, signal)
+  return files.filter(({ path }) => path.startsWith('node_modules/') || path.endsWith('.md'))
 }
 
 /** Throws `UsageError` where there is nothing to search. */
-async function findFiles(folder: string | undefined): Promise<InputFile[]> {
-  if (folder === undefined) {
-    const files = await collectFiles(PROJECT)
-    return files.filter(({ path }) => path.startsWith('node_modules/') || path.endsWith('.md'))
-  }
-  const files = await collectFiles(folder).catch((error: unknown) => {
+async function filesIn(folder: string, signal: AbortSignal): Promise<InputFile[]> {
+  const files = await collectFiles(folder, signal).catch((error: unknown) => {
     throw new UsageError(`cannot search ${folder}: ${messageOf(error)}; name a folder with --dir`, error)
   })
   if (files.length === 0)
@@ -203,7 +206,6 @@ async function stayUp({ connect }: LocalCluster): Promise<void> {
   console.log('\nThe cluster stays up until Ctrl-C. Kill a node, and look at it from another terminal:')
   console.log(`  npm run conclave -- status --connect '${connect}'`)
   await new Promise(resolve => interrupted.signal.addEventListener('abort', resolve, { once: true }))
-  console.log('\nEnding in order; Ctrl-C again ends at once.')
 }
 
 /** Ends the server on the temporary folder, which nobody else knows, and removes the folder. */

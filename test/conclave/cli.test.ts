@@ -68,11 +68,15 @@ interface Ended {
 }
 
 /** Runs the real command to its end, with `input` on its standard input. */
-function conclave(args: readonly string[], input = ''): Promise<Ended> {
+function conclave(
+  args: readonly string[],
+  input = '',
+  environment: Record<string, string> = {},
+): Promise<Ended> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [program, ...args], {
       cwd: folder.path,
-      env: { ...process.env, ...env() },
+      env: { ...process.env, ...env(), ...environment },
     })
     const forget = killAtExit(child.pid!)
     let stdout = ''
@@ -183,7 +187,7 @@ describe('conclave run - results', () => {
     await zk.create(`${occupied!}/agents/one`, null, { mode: 'ephemeral' })
     expect((await conclave(['run', './tasks.js#square', '-n', '1'], '1\n')).code).toBe(0)
     const { children } = await zk.getChildren('/conclave')
-    expect(children.sort()).toEqual([alive!, occupied!].map(root => root.split('/').at(-1)).sort())
+    expect(new Set(children.map(name => `/conclave/${name}`))).toEqual(new Set([alive, occupied]))
   })
 
   test('a reader that has enough - ends without a word of it', async () => {
@@ -373,6 +377,24 @@ describe('conclave - servers', () => {
       expect(other.code).toBe(2)
       expectOneSentence(other.stderr, /docs is not .*data folder.* \(it holds .*name an empty or a new/)
     }
+  })
+
+  test('a folder that is none - each command says so at once', async () => {
+    for (const command of ['status', 'join', 'up', 'run']) {
+      const args = [command, ...(command === 'run' ? ['square'] : []), '-c', 'embedded:tasks.js']
+      const { code, stderr } = await conclave(args, '1\n')
+      expect({ command, code }).toEqual({ command, code: 2 })
+      expectOneSentence(stderr, /^conclave: \S+tasks\.js is not a folder: name one/)
+    }
+  })
+
+  test('--data-dir - wins over the environment, and cannot go with --connect', async () => {
+    const both = await conclave(['up', '-d', 'tasks.js', '-c', '127.0.0.1:1'])
+    expect(both.code).toBe(2)
+    expectOneSentence(both.stderr, /--connect names the servers and --data-dir starts one/)
+    const environment = { CONCLAVE_CONNECT: '127.0.0.1:1' }
+    const one = await conclave(['up', '-d', 'tasks.js'], '', environment)
+    expectOneSentence(one.stderr, /tasks\.js is not a folder/)
   })
 
   test('status - to look at what does not run starts nothing', async () => {

@@ -1,5 +1,5 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { createServer, type AddressInfo } from 'node:net'
 import { join, relative } from 'node:path'
 import { ZooKeeper } from '@conclave/client'
 import { eventually, killAtExit, TemporaryFolder, TestProcess } from '@conclave/testing'
@@ -91,6 +91,30 @@ describe('embedded engine', () => {
     writeFileSync(join(folder, 'conclave-server.starting'), String(gone.pid))
     expect((await resolve()).port).toBeGreaterThan(0)
   })
+
+  test('find - what answers on its port and is no ZooKeeper server is not taken for it', async () => {
+    mkdirSync(folder)
+    const stranger = createServer(socket =>
+      socket
+        .on('error', () => {})
+        .resume()
+        .end('hello'),
+    )
+    await new Promise<void>(listening => stranger.listen(0, '127.0.0.1', listening))
+    const { port } = stranger.address() as AddressInfo
+    const record = { pid: process.pid, host: '127.0.0.1', port }
+    writeFileSync(join(folder, 'conclave-server.json'), JSON.stringify(record))
+    expect(await new EmbeddedEngine(folder).find()).toBeUndefined()
+    await new Promise(closed => stranger.close(closed))
+  })
+
+  test.skipIf(!existsSync('/proc/self'))(
+    'folder - where none can be made, that is said at once',
+    async () => {
+      const never = new EmbeddedEngine('/proc/conclave/data').resolve(new AbortController().signal)
+      await expect(never).rejects.toThrow('/proc/conclave/data cannot be made')
+    },
+  )
 
   test('find and stop - to look starts nothing, and what is stopped is gone', async () => {
     const engine = new EmbeddedEngine(folder)

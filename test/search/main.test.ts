@@ -74,6 +74,20 @@ describe('search example', () => {
     expect(readdirSync(path('tmp'))).toEqual([])
   })
 
+  test('SIGINT, SIGHUP - repeated ones leave nothing behind either', async () => {
+    for (const [first, second] of [
+      ['SIGINT', 'SIGINT'],
+      ['SIGHUP', 'SIGHUP'],
+    ] as const) {
+      const search = start('--dir', path('notes'))
+      await eventually(() => readdirSync(path('tmp')).length > 0)
+      search.signal(first)
+      search.signal(second)
+      expect(await search.ended).toEqual({ code: 130, signal: null })
+      expect(readdirSync(path('tmp'))).toEqual([])
+    }
+  })
+
   test('bad input - one sentence, and exit code 2', async () => {
     const cases: [string[], RegExp][] = [
       [['--dir', path('nowhere')], /^search: cannot search .*nowhere: .*; name a folder with --dir\n$/],
@@ -91,6 +105,7 @@ describe('search example', () => {
       expect({ args, ...(await search.ended) }).toEqual({ args, code: 2, signal: null })
       expect(search.stderr).toMatch(sentence)
       expect(search.stderr.trim().split('\n')).toHaveLength(1)
+      expect(search.stdout).toBe('')
     }
   })
 

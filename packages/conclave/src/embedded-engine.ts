@@ -1,19 +1,21 @@
 import { spawn } from 'node:child_process'
-import {
-  closeSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs'
+import { closeSync, openSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { connect } from 'node:net'
 import { dirname, join, resolve } from 'node:path'
 import type { HostProvider } from '@conclave/client'
-import { codeOf, ConclaveError, nodeClock, sleep, UsageError, type Endpoint } from '@conclave/core'
+import {
+  Backoff,
+  codeOf,
+  ConclaveError,
+  nodeClock,
+  nodeDisk,
+  nodePlatform,
+  sleep,
+  UsageError,
+  type Endpoint,
+} from '@conclave/core'
+import { isProcessAlive } from './process-alive.ts'
 
 /** The embedded server could not be started. The message is the server's own sentence. */
 export class EmbeddedServerError extends ConclaveError {
@@ -34,7 +36,10 @@ const LOCKED_PAUSE_MS = 100
 /** How often a process looks whether the server that another one starts is there. */
 const POLL_MS = 10
 
-/** A server that accepts no connection within this time is taken for dead or stuck. */
+/** A server that was up for this long did not end because of how it was started. */
+const STABLE_MS = 10_000
+
+/** A server that does not answer within this time is taken for dead or stuck. */
 const ANSWER_TIMEOUT_MS = 1_000
 
 /** A start that takes longer no longer keeps others from trying. */
@@ -60,19 +65,28 @@ export class EmbeddedEngine implements HostProvider {
   /** The absolute path of the folder. */
   readonly folder: string
 
+  /** Between starts, where what is started does not stay. */
+  readonly #backoff = new Backoff(nodePlatform.random)
+  #startedMs = -Infinity
+
   /** `folder` is created when the server is first needed. */
   constructor(folder: string) {
     this.folder = resolve(folder)
   }
 
-  /** Where the server listens, after starting it if need be. Rejects with `EmbeddedServerError` when it cannot be. */
+  /**
+   * Where the server listens, after starting it if need be. Rejects with `EmbeddedServerError` when it cannot be, and
+   * with `UsageError` when there can never be one on this folder.
+   */
   async resolve(signal: AbortSignal): Promise<readonly Endpoint[]> {
     for (;;) {
       signal.throwIfAborted()
       const endpoint = await this.find()
       if (endpoint !== undefined) return [endpoint]
-      if (this.#claimStart()) {
+      await this.#pause(signal)
+      if (await this.#claimStart()) {
         try {
+          this.#startedMs = nodeClock.nowMs()
           await this.#start(this.#readRecord()?.port ?? 0)
         } finally {
           rmSync(this.#path('starting'), { force: true })
@@ -83,21 +97,28 @@ export class EmbeddedEngine implements HostProvider {
     }
   }
 
-  /** Where the server listens, if one runs. */
+  /** What ended soon after it was started would do so again at once. */
+  async #pause(signal: AbortSignal): Promise<void> {
+    if (nodeClock.nowMs() - this.#startedMs > STABLE_MS) this.#backoff.reset()
+    else await sleep(nodeClock, this.#backoff.nextDelayMs(), signal)
+  }
+
+  /** Where the server listens, if one runs. Throws `UsageError` where there can never be one on this folder. */
   async find(): Promise<Endpoint | undefined> {
     const record = this.#readRecord()
-    if (record === undefined || !isAlive(record.pid) || !(await answers(record))) return undefined
+    if (record === undefined) this.#checkFolder()
+    if (record === undefined || !isProcessAlive(record.pid) || !(await answers(record))) return undefined
     return { host: record.host, port: record.port }
   }
 
   /** Ends the server, if one runs, without waiting for it to be idle. Resolves when it has gone. */
   async stop(): Promise<void> {
     const record = this.#readRecord()
-    if (record === undefined || !isAlive(record.pid) || !(await answers(record))) return
+    if (record === undefined || !isProcessAlive(record.pid) || !(await answers(record))) return
     process.kill(record.pid, 'SIGTERM')
     // What it acknowledged is on disk, so that killing it costs nothing but its goodbye.
     const timer = nodeClock.setTimer(STOP_GRACE_MS, () => process.kill(record.pid, 'SIGKILL'))
-    while (isAlive(record.pid)) await sleep(nodeClock, POLL_MS)
+    while (isProcessAlive(record.pid)) await sleep(nodeClock, POLL_MS)
     timer.cancel()
   }
 
@@ -118,14 +139,22 @@ export class EmbeddedEngine implements HostProvider {
    * Takes the right to start the server, so that not every waiting process starts one. It is only thrift: the lock
    * that counts is the server's own.
    */
-  #claimStart(): boolean {
-    this.#makeFolder()
+  async #claimStart(): Promise<boolean> {
+    try {
+      await nodeDisk.makeFolder(this.folder)
+    } catch (error) {
+      throw this.#unusable(error)
+    }
     const claim = this.#path('starting')
     try {
       writeFileSync(claim, String(process.pid), { flag: 'wx' })
       return true
     } catch (error) {
-      if (codeOf(error) !== 'EEXIST') throw this.#unusable(error)
+      if (codeOf(error) !== 'EEXIST') {
+        // Made, perhaps, and not written: the disk is full.
+        rmSync(claim, { force: true })
+        throw this.#unusable(error)
+      }
     }
     if (this.#isAbandoned(claim)) rmSync(claim, { force: true })
     return false
@@ -136,7 +165,7 @@ export class EmbeddedEngine implements HostProvider {
       const owner = Number(readFileSync(claim, 'utf8'))
       // Empty for the instant between its creation and its first byte; the pid of a dead one may be taken again.
       const isOld = nodeClock.wallMs() - statSync(claim).mtimeMs > MAX_CLAIM_MS
-      return isOld || (owner > 0 && !isAlive(owner))
+      return isOld || (owner > 0 && !isProcessAlive(owner))
     } catch {
       // It has just gone.
       return false
@@ -144,12 +173,12 @@ export class EmbeddedEngine implements HostProvider {
   }
 
   /** Nothing is written to a folder that is somebody else's: the server would refuse it anyway. */
-  #makeFolder(): void {
+  #checkFolder(): void {
     let names: string[]
     try {
-      mkdirSync(this.folder, { recursive: true })
       names = readdirSync(this.folder)
     } catch (error) {
+      if (codeOf(error) === 'ENOENT') return
       throw this.#unusable(error)
     }
     const stranger = names.find(name => !name.startsWith('conclave-server.'))
@@ -169,6 +198,15 @@ export class EmbeddedEngine implements HostProvider {
     }
     if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS') {
       return new UsageError(`${this.folder} cannot be written to: name another folder for the data`, error)
+    }
+    if (code === 'ENOENT') {
+      return new UsageError(
+        `${this.folder} cannot be made: name a folder for the data in one that exists`,
+        error,
+      )
+    }
+    if (code === 'ENOSPC' || code === 'EDQUOT') {
+      return new EmbeddedServerError(`the disk with ${this.folder} is full: free some space`, error)
     }
     return new EmbeddedServerError(
       `the embedded server cannot use ${this.folder}: ${(error as Error).message}`,
@@ -219,16 +257,7 @@ export class EmbeddedEngine implements HostProvider {
   }
 }
 
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0)
-  } catch (error) {
-    // It is there, and another user's.
-    return codeOf(error) === 'EPERM'
-  }
-}
-
-/** Whether anything accepts a connection there: a dead server's pid may have been given to another process. */
+/** Whether a ZooKeeper server answers there: pid and port of a dead one may have been given to others. */
 function answers(endpoint: Endpoint): Promise<boolean> {
   return new Promise(resolve => {
     const socket = connect(endpoint)
@@ -237,7 +266,9 @@ function answers(endpoint: Endpoint): Promise<boolean> {
       resolve(isUp)
     }
     socket.setTimeout(ANSWER_TIMEOUT_MS, () => settle(false))
-    socket.once('connect', () => settle(true))
+    socket.once('connect', () => socket.write('ruok'))
+    socket.once('data', answer => settle(answer.toString() === 'imok'))
+    socket.once('close', () => settle(false))
     socket.once('error', () => settle(false))
   })
 }

@@ -1,11 +1,15 @@
 import { ExitCode } from './exit.ts'
 
 const interrupted = new AbortController()
+let interruptedMs = 0
 let isListening = false
 
+/** One Ctrl-C may come twice, from the terminal and from npm, which hands it on; this soon nobody presses it again. */
+const ECHO_MS = 300
+
 /**
- * A signal that aborts at the first Ctrl-C, or when the process is asked to end, so that the command ends in order. The second Ctrl-C
- * ends the process at once: the nodes notice that their agent is gone and end too.
+ * A signal that aborts at the first Ctrl-C, or when the process is asked to end, so that the command ends in order.
+ * The second Ctrl-C ends the process at once: the nodes notice that their agent is gone and end too.
  */
 export function interruptSignal(): AbortSignal {
   if (!isListening) {
@@ -16,7 +20,11 @@ export function interruptSignal(): AbortSignal {
 }
 
 function onSignal(): void {
-  if (interrupted.signal.aborted) process.exit(ExitCode.interrupted)
+  if (interrupted.signal.aborted) {
+    if (performance.now() - interruptedMs > ECHO_MS) process.exit(ExitCode.interrupted)
+    return
+  }
+  interruptedMs = performance.now()
   // First: it takes a progress bar off the screen.
   interrupted.abort()
   if (process.stderr.isTTY) process.stderr.write('\nEnding in order; Ctrl-C again ends at once.\n')

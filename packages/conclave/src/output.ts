@@ -24,6 +24,7 @@ const USAGE_CODES = new Set(['USAGE', 'TASK_MODULE', 'JOB_INPUT', 'DATA_FOLDER']
 /** What to do about errors of the packages below, which cannot know of the command line. */
 const HINTS: Readonly<Record<string, string>> = {
   CONNECTION_LOSS: 'check that the servers run and that --connect names them',
+  SYSTEM_ERROR: 'its disk may be full, its log says',
 }
 
 /** Says what went wrong in one sentence, with stacks and causes if `verbose`, and returns the exit code. */

@@ -1,6 +1,8 @@
 import { writeSync } from 'node:fs'
-import { mkdir, open, readdir, rename, rm, type FileHandle } from 'node:fs/promises'
+import { mkdir, open, readdir, rename, rm, stat, type FileHandle } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import type { Disk, DiskFile } from '../disk.ts'
+import { codeOf } from '../errors.ts'
 
 class HandleFile implements DiskFile {
   readonly #handle: FileHandle
@@ -58,6 +60,28 @@ class HandleFile implements DiskFile {
 
 const FLAGS = { create: 'wx+', existing: 'r+', 'create-or-open': 'a+' } as const
 
+/** Level by level: `mkdir` with `recursive` never ends where a file system says ENOENT to every folder, as /proc does. */
+async function makeFolder(path: string): Promise<void> {
+  if (await isFolder(path)) return
+  const parent = dirname(path)
+  if (parent !== path) await makeFolder(parent)
+  try {
+    await mkdir(path, { mode: 0o700 })
+  } catch (error) {
+    // Another process may have been faster.
+    if (codeOf(error) !== 'EEXIST' || !(await isFolder(path))) throw error
+  }
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isDirectory()
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return false
+    throw error
+  }
+}
+
 /** The platform's own file system. */
 export const nodeDisk: Disk = {
   async open(path, mode) {
@@ -67,9 +91,7 @@ export const nodeDisk: Disk = {
     return new HandleFile(await open(path, FLAGS.existing))
   },
   list: folder => readdir(folder),
-  async makeFolder(path) {
-    await mkdir(path, { recursive: true, mode: 0o700 })
-  },
+  makeFolder,
   rename: (from, to) => rename(from, to),
   remove: path => rm(path),
   async syncFolder(path) {
