@@ -65,8 +65,29 @@ export async function readLog(
     const window = new Window(handle, await handle.sizeBytes())
     await window.moveTo(0)
     if (!checkHeader(window, file)) return { endOffset: 0, torn: window.buffer.length > 0 }
-    const endOffset = await readRecords(window, file, onRecord)
+    const endOffset = await readRecords(window, file, LOG_HEADER_BYTES, onRecord)
     return { endOffset, torn: isLast && (await isTorn(window, file, endOffset)) }
+  } finally {
+    await handle.close()
+  }
+}
+
+/**
+ * Reads a log that is being written, from `offset` (0 at first) as far as there are whole records, and resolves to where
+ * to go on later.
+ */
+export async function readLogFrom(
+  disk: Disk,
+  file: ZxidFile,
+  offset: number,
+  onRecord: (record: TxnRecord, offset: number) => void,
+): Promise<number> {
+  const handle = await disk.open(file.path, 'existing')
+  try {
+    const window = new Window(handle, await handle.sizeBytes())
+    await window.moveTo(offset)
+    if (offset > 0) return await readRecords(window, file, offset, onRecord)
+    return checkHeader(window, file) ? await readRecords(window, file, LOG_HEADER_BYTES, onRecord) : 0
   } finally {
     await handle.close()
   }
@@ -86,9 +107,10 @@ function checkHeader(window: Window, file: ZxidFile): boolean {
 async function readRecords(
   window: Window,
   file: ZxidFile,
+  startOffset: number,
   onRecord: (record: TxnRecord, offset: number) => void,
 ): Promise<number> {
-  let offset = LOG_HEADER_BYTES
+  let offset = startOffset
   for (;;) {
     const probe = probeRecord(window.buffer, offset - window.base, window.buffer.length)
     if (typeof probe === 'number') {

@@ -1,0 +1,62 @@
+import { basename, join } from 'node:path'
+import { codeOf, nodeClock, nodeDisk, sleep, type Clock, type Disk } from '@conclave/core'
+import { DataFolder, type ZxidFile } from '../storage/data-folder.ts'
+import { readLogFrom } from '../storage/log-reader.ts'
+import type { TxnRecord } from '../storage/txn-record.ts'
+import { describeTransaction, type LoggedTransaction } from './describe-transaction.ts'
+
+export interface FollowOptions {
+  /** Include what the znodes hold, in base64. It may be secret. Default `false`. */
+  readonly withData?: boolean
+  /** How long to wait before looking for more, in milliseconds. Default 200. */
+  readonly pollMs?: number
+  /** Ends it. */
+  readonly signal?: AbortSignal
+  readonly disk?: Disk
+  readonly clock?: Clock
+}
+
+/**
+ * Reads the transactions of a data folder as `inspectLog` does, and then those that its server goes on to write, through
+ * restarts and from one log file to the next, until the signal ends it. It reads what was written, not what is durable:
+ * what a failing disk takes back was never acknowledged, but may have been shown. Throws as `inspectLog`.
+ */
+export async function followLog(
+  path: string,
+  onTransaction: (transaction: LoggedTransaction, file: string) => void,
+  { withData = false, pollMs = 200, signal, disk = nodeDisk, clock = nodeClock }: FollowOptions = {},
+): Promise<void> {
+  const folder = new DataFolder(disk, basename(path) === 'version-2' ? join(path, '..') : path)
+  /** The log that is being read, by the zxid in its name, and how far. */
+  let present = -1
+  let offset = 0
+  while (signal?.aborted !== true) {
+    const files = (await folder.logs()).filter(({ zxid }) => zxid >= present)
+    for (const file of files) {
+      // There is a later one, so the one before is complete, and was read to its end.
+      if (file.zxid !== present) offset = 0
+      present = file.zxid
+      const show = (record: TxnRecord, at: number): void =>
+        onTransaction(describeTransaction(record, at, withData), file.path)
+      offset = await readOn(disk, file, offset, show)
+    }
+    await sleep(clock, pollMs, signal).catch((error: unknown) => {
+      if (signal?.aborted !== true) throw error
+    })
+  }
+}
+
+/** A log that was removed meanwhile has nothing more. */
+async function readOn(
+  disk: Disk,
+  file: ZxidFile,
+  offset: number,
+  onRecord: (record: TxnRecord, offset: number) => void,
+): Promise<number> {
+  try {
+    return await readLogFrom(disk, file, offset, onRecord)
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return offset
+    throw error
+  }
+}
