@@ -69,7 +69,10 @@ export async function inspectLog(
   for (const [i, file] of files.entries()) {
     const onRecord: Parameters<typeof readLog>[2] = (record, offset) =>
       onTransaction(describeTransaction(record, offset, withData), file.path)
-    ends.push({ path: file.path, ...(await readLog(disk, file, onRecord, i === files.length - 1)) })
+    ends.push({
+      path: file.path,
+      ...(await readLog(disk, file, onRecord, { isLast: i === files.length - 1 })),
+    })
   }
   return ends
 }

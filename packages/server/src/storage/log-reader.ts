@@ -2,7 +2,7 @@ import { messageOf, type Disk, type DiskFile } from '@conclave/core'
 import { FILE_VERSION, FileHeader, JuteReader, LOG_MAGIC } from '@conclave/protocol'
 import type { ZxidFile } from './data-folder.ts'
 import { CorruptDataError } from './storage-errors.ts'
-import { probeRecord, readRecord, RECORD_HEAD_BYTES, type TxnRecord } from './txn-record.ts'
+import { probeRecord, readRecord, RECORD_HEAD_BYTES, zxidOfRecord, type TxnRecord } from './txn-record.ts'
 
 /** Bytes of a file header; records follow. */
 export const LOG_HEADER_BYTES = 16
@@ -50,7 +50,7 @@ class Window {
 }
 
 /**
- * Reads a log from its beginning, calling back for each record in order. It ends at the first place without a whole
+ * Reads a log from its beginning, calling back for each record with a zxid after `after`, in order. It ends at the first place without a whole
  * record. In the last log it is seen whether that is all: where a record that was acknowledged must have stood there,
  * it throws `CorruptDataError` with the offset. (Behind any other log, the zxid that the next begins with shows it.)
  */
@@ -58,14 +58,14 @@ export async function readLog(
   disk: Disk,
   file: ZxidFile,
   onRecord: (record: TxnRecord, offset: number) => void,
-  isLast: boolean,
+  { isLast, after = -1 }: { readonly isLast: boolean; readonly after?: number },
 ): Promise<LogEnd> {
   const handle = await disk.open(file.path, 'existing')
   try {
     const window = new Window(handle, await handle.sizeBytes())
     await window.moveTo(0)
     if (!checkHeader(window, file)) return { endOffset: 0, torn: window.buffer.length > 0 }
-    const endOffset = await readRecords(window, file, LOG_HEADER_BYTES, onRecord)
+    const endOffset = await readRecords(window, file, { from: LOG_HEADER_BYTES, after }, onRecord)
     return { endOffset, torn: isLast && (await isTorn(window, file, endOffset)) }
   } finally {
     await handle.close()
@@ -86,8 +86,8 @@ export async function readLogFrom(
   try {
     const window = new Window(handle, await handle.sizeBytes())
     await window.moveTo(offset)
-    if (offset > 0) return await readRecords(window, file, offset, onRecord)
-    return checkHeader(window, file) ? await readRecords(window, file, LOG_HEADER_BYTES, onRecord) : 0
+    if (offset === 0 && !checkHeader(window, file)) return 0
+    return await readRecords(window, file, { from: Math.max(offset, LOG_HEADER_BYTES), after: -1 }, onRecord)
   } finally {
     await handle.close()
   }
@@ -107,14 +107,16 @@ function checkHeader(window: Window, file: ZxidFile): boolean {
 async function readRecords(
   window: Window,
   file: ZxidFile,
-  startOffset: number,
+  { from, after }: { readonly from: number; readonly after: number },
   onRecord: (record: TxnRecord, offset: number) => void,
 ): Promise<number> {
-  let offset = startOffset
+  let offset = from
   for (;;) {
     const probe = probeRecord(window.buffer, offset - window.base, window.buffer.length)
     if (typeof probe === 'number') {
-      onRecord(decode(window, file, offset, probe), offset)
+      if (zxidOfRecord(window.buffer, offset - window.base) > after) {
+        onRecord(decode(window, file, offset, probe), offset)
+      }
       offset += probe
     } else if (probe === 'incomplete' && !window.atEnd) await window.moveTo(offset)
     else return offset

@@ -89,38 +89,31 @@ async function replay(
     logs.findLastIndex(({ zxid }) => zxid <= snapshotZxid),
   )
   let replayedCount = 0
-  let previous = 0
+  let previous = snapshotZxid
   for (const [i, file] of logs.entries()) {
     if (i < first) continue
     const apply = (record: TxnRecord, offset: number): void => {
       const { zxid } = record.header
-      checkNoHole(file, offset, previous === 0 ? snapshotZxid : previous, record, previous === 0)
-      previous = Math.max(previous, zxid)
-      if (zxid <= snapshotZxid || zxid > upTo) return
+      checkNoHole(file, offset, previous, record)
+      previous = zxid
+      if (zxid > upTo) return
       state.apply(record.header, record.txn)
       replayedCount++
       checkDigest(record, state, withFields(logger, { file: file.path, offset }))
     }
     // Only whoever owns the folder may judge, and cut, the end of what is being written.
     const isLast = i === logs.length - 1 && upTo === Infinity
-    const end = await readLog(folder.disk, file, apply, isLast)
+    const end = await readLog(folder.disk, file, apply, { isLast, after: snapshotZxid })
     if (isLast && (end.torn || end.endOffset === 0)) await cut(folder, file, end.endOffset, logger)
   }
   return replayedCount
 }
 
 /** Zxids count up by one; only with a new leader of an ensemble they jump to the next epoch. */
-function checkNoHole(
-  file: ZxidFile,
-  offset: number,
-  before: number,
-  record: TxnRecord,
-  isFirst: boolean,
-): void {
+function checkNoHole(file: ZxidFile, offset: number, before: number, record: TxnRecord): void {
   const { zxid, type } = record.header
   const epoch = Math.floor(zxid / 0x1_0000_0000)
   if (zxid === before + 1 || epoch > Math.floor(before / 0x1_0000_0000)) return
-  if (isFirst && zxid <= before) return
   // Apache gives a request that it cannot read the zxid of the transaction before.
   if (zxid === before && type === OpCode.error) return
   throw new CorruptDataError(

@@ -18,6 +18,8 @@ export const RECORD_TAIL_BYTES = 1
 /** Nothing that is written is as large: a request is at most `jute.maxbuffer`, and a multi little more. */
 const MAX_RECORD_BYTES = 0x1000_0000
 const DIGEST_BYTES = 12
+/** Behind the session id and the cxid. */
+const ZXID_OFFSET = 12
 
 /** One record of the transaction log. */
 export interface TxnRecord {
@@ -75,6 +77,12 @@ export function probeRecord(buffer: Buffer, start: number, end: number): RecordP
   const checksum = buffer.readUInt32BE(start + 4)
   if (adler32(buffer, start + RECORD_HEAD_BYTES, payloadEnd) !== checksum) return 'invalid'
   return payloadEnd + RECORD_TAIL_BYTES - start
+}
+
+/** The zxid of a record that `probeRecord` found whole, without decoding the rest. */
+export function zxidOfRecord(buffer: Buffer, start: number): number {
+  const at = start + RECORD_HEAD_BYTES + ZXID_OFFSET
+  return buffer.readInt32BE(at) * 0x1_0000_0000 + buffer.readUInt32BE(at + 4)
 }
 
 /** Decodes a record that `probeRecord` found whole. Throws `ProtocolError`. Data are views of the buffer. */
