@@ -350,9 +350,11 @@ describe('conclave - servers', () => {
   })
 
   test('a connect string that is none', async () => {
-    const { code, stderr } = await conclave(['status', '--connect', 'zk1:port'])
-    expect(code).toBe(2)
-    expectOneSentence(stderr, /is not host:port/)
+    for (const text of ['zk1:port', 'a b', ':2181']) {
+      const { code, stderr } = await conclave(['status', '--connect', text])
+      expect({ text, code }).toEqual({ text, code: 2 })
+      expectOneSentence(stderr, new RegExp(`^conclave: "${text}" is not host:port`))
+    }
   })
 
   test('a port in use', async () => {
@@ -428,6 +430,10 @@ describe('conclave - servers', () => {
     expect((await conclave(['status', ...at])).stdout).toMatch(
       /^cluster {2}words\nleader {3}n[12] \(fencing token 0x/,
     )
+
+    const typo = await conclave(['status', '--connect', `${server.connectString}/app`, '--cluster', 'wrods'])
+    expect(typo.code).toBe(1)
+    expectOneSentence(typo.stderr, /there is no cluster 'wrods': there are words$/m)
 
     const done = await conclave(['run', './tasks.js#square', ...at], numbers(50))
     expect(lines(done.stdout)).toEqual(Array.from({ length: 50 }, (_, i) => (i + 1) ** 2))

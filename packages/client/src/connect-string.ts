@@ -25,14 +25,15 @@ export function parseConnectString(text: string): ConnectString {
 }
 
 function parseEndpoint(text: string, whole: string): Endpoint {
-  const match = /^\[([^\]]+)\](?::(\d+))?$/.exec(text) ?? /^([^:]+)(?::(\d+))?$/.exec(text)
+  const match = /^\[([^\]]+)\](?::(\d+))?$/.exec(text) ?? /^([^:\s]+)(?::(\d+))?$/.exec(text)
   // Two colons or more and no brackets: an IPv6 address without a port.
   if (match === null && /^[0-9a-f:.%]+$/i.test(text) && text.split(':').length > 2) {
     return { host: text, port: DEFAULT_PORT }
   }
   const port = Number(match?.[2] ?? DEFAULT_PORT)
   if (match === null || port < 1 || port > 65_535) {
-    throw new UsageError(`${JSON.stringify(text)} in ${JSON.stringify(whole)} is not host:port`)
+    const where = text === whole ? '' : ` in ${JSON.stringify(whole)}`
+    throw new UsageError(`${JSON.stringify(text)}${where} is not host:port`)
   }
   return { host: match[1]!, port }
 }

@@ -78,12 +78,12 @@ export interface Cluster<Tasks = AnyTaskModule> {
   [Symbol.asyncDispose](): Promise<void>
 }
 
-/** Connects to a cluster without becoming a node of it. */
+/** Connects to a cluster without becoming a node of it. Nothing is written until a job is submitted. */
 export async function connectCluster<Tasks = AnyTaskModule>(
   options: ConnectionOptions,
 ): Promise<Cluster<Tasks>> {
   const resolved = resolveConnection(options)
-  const { connect, layout, sessionTimeoutMs, auth, logger, platform, signal } = resolved
+  const { connect, sessionTimeoutMs, auth, logger, platform, signal } = resolved
   const zk = await ZooKeeper.connect(connect, {
     sessionTimeoutMs,
     auth,
@@ -92,12 +92,6 @@ export async function connectCluster<Tasks = AnyTaskModule>(
     closeTimeoutMs: CLOSE_TIMEOUT_MS,
     ...(signal === undefined ? {} : { signal }),
   })
-  try {
-    await orAborted(zk.ensurePath(layout.jobs), signal)
-  } catch (error) {
-    await zk.close()
-    throw error
-  }
   return new ConnectedCluster<Tasks>(zk, options.cluster ?? 'default', resolved)
 }
 
@@ -134,6 +128,7 @@ class ConnectedCluster<Tasks> implements Cluster<Tasks> {
     const specification = { task, maxAttempts, retentionMs }
     checkSpecification(specification)
     const { layout, platform } = this.#options
+    await orAborted(this.zk.ensurePath(layout.jobs), signal)
     await this.#budget.awaitRoom(budgetBytes, signal)
     const context = { zk: this.zk, layout, clock: platform.clock, random: platform.random, signal }
     return new StoredJob(this.zk, layout, await submitJob(context, specification, inputs))

@@ -1,3 +1,4 @@
+import type { ZooKeeper } from '@conclave/client'
 import type { ClusterStatus, JobInfo } from '@conclave/cluster'
 import { ConclaveError } from '@conclave/core'
 import { Command } from 'commander'
@@ -41,10 +42,19 @@ async function status(options: StatusOptions, command: Command): Promise<void> {
     ...verboseLogger(command),
     signal,
   })
+  await checkExists(cluster.zk, options.cluster)
   const now = await cluster.status()
   const output = await LineWriter.open(undefined)
   await output.write(options.json ? JSON.stringify(now, bigintAsText, 2) : describe(now))
   await output.end()
+}
+
+async function checkExists(zk: ZooKeeper, cluster: string): Promise<void> {
+  if ((await zk.exists(`/conclave/${cluster}`)) !== null) return
+  const isEmpty = (await zk.exists('/conclave')) === null
+  const names = isEmpty ? [] : [...(await zk.getChildren('/conclave')).children].sort()
+  const those = names.length === 0 ? 'there is none on these servers' : `there are ${names.join(', ')}`
+  throw new ConclaveError(`there is no cluster '${cluster}': ${those}`, { code: 'NO_CLUSTER' })
 }
 
 function bigintAsText(_key: string, value: unknown): unknown {
