@@ -74,7 +74,25 @@ const HIDING_ACLS: readonly (readonly Acl[])[] = [
   ops.CREATOR_ALL_ACL,
   [{ perms: 31, scheme: 'digest', id: 'user:digest' }],
   [{ perms: 31, scheme: 'ip', id: '10.0.0.1' }],
+  [{ perms: 31, scheme: 'auth', id: 'ignored' }],
+  [
+    { perms: 1, scheme: 'auth', id: '' },
+    { perms: 31, scheme: 'auth', id: '' },
+  ],
+  [
+    { perms: 0, scheme: 'world', id: 'anyone' },
+    { perms: -1, scheme: 'auth', id: '' },
+  ],
+  [{ perms: 64, scheme: 'world', id: 'anyone' }],
+  [{ perms: 31, scheme: 'super', id: '' }],
+  ...['a:b:c', 'a:b:', ':b', 'a:', ':', ''].map(id => [{ perms: 31, scheme: 'digest', id }]),
+  ...['127.0.0.1/0', '127.0.0.1/33', '127.0.0.1/', '/8', '127.1', '', '127.0.0.1/8/8'].map(id => [
+    { perms: 31, scheme: 'ip', id },
+  ]),
 ]
+
+/** The last ones are no more than half of one. */
+const PASSWORDS = ['bob:secret', 'bob:other', 'eve:x', 'eve:x:y', 'eve:', 'eve', '']
 
 /** Only znodes with such names are ever hidden: servers before 3.8.4 send their events to who may not read them. */
 export function mayBeHidden(path: string): boolean {
@@ -251,10 +269,7 @@ export class RandomOperations {
     () => [ops.getEphemerals, { path: this.#random.pick(['/', '/a', '/b', '']) }],
     () => [ops.getAllChildrenNumber, { path: this.#path() }],
     () => [ops.whoAmI, undefined],
-    () => [
-      ops.auth,
-      { type: 0, scheme: 'digest', auth: Buffer.from(this.#random.pick(['bob:secret', 'eve:x'])) },
-    ],
+    () => [ops.auth, { type: 0, scheme: 'digest', auth: Buffer.from(this.#random.pick(PASSWORDS)) }],
     () => [ops.reconfig, { joiningServers: null, leavingServers: '1', newMembers: null, fromConfig: -1n }],
   ]
 
