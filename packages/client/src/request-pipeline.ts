@@ -15,6 +15,7 @@ import { ABSENT, addWatchCall, removeWatchesCall, type Call } from './calls.ts'
 import type { Chroot } from './chroot.ts'
 import type { Connection } from './connection.ts'
 import {
+  AbortedError,
   ConnectionLossError,
   RequestTooLargeError,
   UnreadableReplyError,
@@ -291,8 +292,9 @@ export class RequestPipeline {
     try {
       await this.submit(addWatchCall, { path, mode: AddWatchMode[kind] }, options)
     } catch (error) {
-      // Whoever gave up waiting does not wait for this either.
-      void this.removePersistentWatch(kind, path, watcher)
+      // Where only the waiting was given up, the server may have it; nobody waits for its removal either.
+      if (error instanceof AbortedError) void this.removePersistentWatch(kind, path, watcher)
+      else this.#watches.removePersistent(kind, path, watcher)
       throw error
     }
   }

@@ -183,6 +183,16 @@ describe('persistent watch', () => {
     expect((await next).done).toBe(true)
   })
 
+  test('giving up - a watch is taken back when its setting is aborted, and none is left when it is refused', async () => {
+    const controller = new AbortController()
+    const setting = watching.watch('/a', { signal: controller.signal })
+    controller.abort()
+    await expect(setting).rejects.toMatchObject({ code: 'ABORTED' })
+    await expect(watching.checkWatches('/a', 'any')).rejects.toMatchObject({ code: 'NO_WATCHER' })
+    await expect(watching.watch('a')).rejects.toMatchObject({ code: 'BAD_ARGUMENTS' })
+    await (await watching.watch('/a', { recursive: true })).close()
+  })
+
   test('modes - one path has one, because older servers keep only one', async () => {
     const watch = await watching.watch('/a')
     await expect(watching.watch('/a', { recursive: true })).rejects.toMatchObject({ code: 'USAGE' })
