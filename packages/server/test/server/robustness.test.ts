@@ -142,8 +142,8 @@ test('protocol - a request cut short is a marshalling error, an unknown one is u
   expect((await session.call(ping, undefined)).errorCode).toBe(0)
 })
 
-test('connection - one address has no more connections than allowed', async () => {
-  await using running = await startServer({ maxClientCnxns: 2 })
+test.each(['maxClientCnxns', 'maxCnxns'])('connection - there are no more than %s allows', async option => {
+  await using running = await startServer({ [option]: 2 })
   await using first = await RawSession.connect(running.server.endpoint)
   await using second = await RawSession.connect(running.server.endpoint)
   await expect(RawSession.connect(running.server.endpoint)).rejects.toThrow(/ended/)
@@ -152,6 +152,35 @@ test('connection - one address has no more connections than allowed', async () =
     RawSession.connect(running.server.endpoint).then(session => session.close().then(() => true)),
   )
   expect((await second.call(ping, undefined)).errorCode).toBe(0)
+})
+
+test('back-pressure - with many transactions outstanding no more requests are read until the disk has them', async () => {
+  const gate = new GatedDisk()
+  await using running = await startServer({
+    maxOutstanding: 10,
+    platform: { ...nodePlatform, disk: gate.disk },
+  })
+  await using session = await RawSession.connect(running.server.endpoint)
+  gate.isHeld = true
+  const all: Promise<{ errorCode: number }>[] = []
+  const add = (count: number): void => {
+    for (let i = 0; i < count; i++) {
+      const path = `/n${all.length}`
+      all.push(session.call(create, { path, data: null, acl: OPEN_ACL, flags: 0 }))
+    }
+  }
+  const created = async (): Promise<number> => {
+    const text = await fourLetterWord(running.server.endpoint, 'srvr')
+    return Number(/Node count: (\d+)/.exec(text)![1]) - 5
+  }
+  add(20)
+  await eventually(async () => (await created()) > 10)
+  add(20)
+  // Another connection is answered meanwhile, and sees that none of these was read.
+  expect(await created()).toBeLessThanOrEqual(20)
+  gate.release()
+  expect((await Promise.all(all)).every(({ errorCode }) => errorCode === 0)).toBe(true)
+  expect(await created()).toBe(40)
 })
 
 test('four-letter words - are answered whole, in one piece or two', async () => {
