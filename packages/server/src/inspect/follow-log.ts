@@ -12,7 +12,9 @@ export interface FollowOptions {
   readonly pollMs?: number
   /** Ends it. */
   readonly signal?: AbortSignal
+  /** Default: that of Node.js. */
   readonly disk?: Disk
+  /** Default: that of Node.js. */
   readonly clock?: Clock
 }
 
