@@ -21,7 +21,8 @@ export interface FollowOptions {
 /**
  * Reads the transactions of a data folder as `inspectLog` does, and then those that its server goes on to write, through
  * restarts and from one log file to the next, until the signal ends it. It reads what was written, not what is durable:
- * what a failing disk takes back was never acknowledged, but may have been shown. Throws as `inspectLog`.
+ * what a failing disk takes back was never acknowledged, but may have been shown. A log that the server purges before
+ * it was read is missing. Throws as `inspectLog`.
  */
 export async function followLog(
   path: string,
