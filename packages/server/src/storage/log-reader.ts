@@ -20,7 +20,7 @@ export interface LogEnd {
 /** Part of a file, in memory, that moves on with its reader. */
 class Window {
   readonly #file: DiskFile
-  readonly #sizeBytes: number
+  #sizeBytes: number
   buffer: Buffer = Buffer.alloc(0)
   /** Where the buffer begins in the file. */
   base = 0
@@ -44,6 +44,8 @@ class Window {
     const next = Buffer.allocUnsafe(kept.length + wanted)
     kept.copy(next)
     const bytes = await this.#file.read(next.subarray(kept.length), from)
+    // A server that goes on to the next file cuts off what was preallocated, also while it is read here.
+    if (bytes < wanted) this.#sizeBytes = from + bytes
     this.buffer = next.subarray(0, kept.length + bytes)
     this.base = offset
   }
