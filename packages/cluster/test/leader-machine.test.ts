@@ -1,13 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { MAX_SEGMENT_BYTES, MAX_VALUE_BYTES } from '../src/jobs/segment.ts'
-import {
-  LeaderMachine,
-  SELF_AFTER_MS,
-  type AttemptResult,
-  type LeaderEffect,
-  type LeaderEvent,
-  type LoadedJob,
-} from '../src/leader/leader-machine.ts'
+import type { AttemptResult, LeaderEffect, LeaderEvent, LoadedJob } from '../src/leader/leader-events.ts'
+import { LeaderMachine, SELF_AFTER_MS } from '../src/leader/leader-machine.ts'
 
 type Assign = LeaderEffect & { type: 'assign' }
 type Record = LeaderEffect & { type: 'record' }

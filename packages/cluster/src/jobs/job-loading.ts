@@ -1,6 +1,6 @@
 import type { ZooKeeper } from '@conclave/client'
 import type { Stat } from '@conclave/protocol'
-import type { LoadedJob } from '../leader/leader-machine.ts'
+import type { LoadedJob } from '../leader/leader-events.ts'
 import type { ClusterLayout } from '../layout.ts'
 import { CorruptJobError, type JobRecord } from './job-record.ts'
 import { decodeBegun, peekResult, splitLines } from './segment.ts'

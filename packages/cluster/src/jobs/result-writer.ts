@@ -1,6 +1,6 @@
 import { codeOf, ConclaveError, type Clock } from '@conclave/core'
 import { MultiError, SessionExpiredError, type TransactionOp, type ZooKeeper } from '@conclave/client'
-import type { JobWrite } from '../leader/leader-machine.ts'
+import type { JobWrite } from '../leader/leader-events.ts'
 import type { ClusterLayout } from '../layout.ts'
 import { applyOnce } from './apply-once.ts'
 import { encodeJobRecord, type JobRecord } from './job-record.ts'

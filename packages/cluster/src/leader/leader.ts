@@ -12,13 +12,8 @@ import { LinkError } from '../link/link.ts'
 import type { WorkerMessage } from '../link/messages.ts'
 import { batchesOf } from '../worker/worker.ts'
 import { JobWatcher, type WatchedJobRecord } from './job-watcher.ts'
-import {
-  LeaderMachine,
-  SELF_AFTER_MS,
-  type JobWrite,
-  type LeaderEffect,
-  type LeaderEvent,
-} from './leader-machine.ts'
+import type { JobWrite, LeaderEffect, LeaderEvent } from './leader-events.ts'
+import { LeaderMachine, SELF_AFTER_MS } from './leader-machine.ts'
 import { WorkerLinks } from './worker-links.ts'
 
 export interface LeaderOptions {

@@ -1,10 +1,6 @@
 import { assert } from '@conclave/core'
-import {
-  LeaderMachine,
-  type JobWrite,
-  type LeaderEffect,
-  type LeaderEvent,
-} from '../../src/leader/leader-machine.ts'
+import type { JobWrite, LeaderEffect, LeaderEvent } from '../../src/leader/leader-events.ts'
+import { LeaderMachine } from '../../src/leader/leader-machine.ts'
 import { peekResult, parseResult, type Begun } from '../../src/jobs/segment.ts'
 import {
   WorkerMachine,
