@@ -8,12 +8,7 @@ import { checkSpecification, submitJob } from './jobs/job-submission.ts'
 import { WORKERS_SERVICE } from './layout.ts'
 import type { WorkerPayload } from './node/node.ts'
 import { currentLeader, observeLeader, type LeaderInfo } from './observe-leader.ts'
-import {
-  CLOSE_TIMEOUT_MS,
-  resolveConnection,
-  type ConnectionOptions,
-  type ResolvedConnection,
-} from './node/options.ts'
+import { resolveConnection, type ConnectionOptions, type ResolvedConnection } from './node/options.ts'
 import type { AnyTaskModule, TaskInput, TaskName, TaskOutput } from './task.ts'
 
 export interface SubmitOptions {
@@ -83,15 +78,7 @@ export async function connectCluster<Tasks = AnyTaskModule>(
   options: ConnectionOptions,
 ): Promise<Cluster<Tasks>> {
   const resolved = resolveConnection(options)
-  const { connect, sessionTimeoutMs, auth, logger, platform, signal } = resolved
-  const zk = await ZooKeeper.connect(connect, {
-    sessionTimeoutMs,
-    auth,
-    logger,
-    platform,
-    closeTimeoutMs: CLOSE_TIMEOUT_MS,
-    ...(signal === undefined ? {} : { signal }),
-  })
+  const zk = await ZooKeeper.connect(resolved.connect, resolved.session)
   return new ConnectedCluster<Tasks>(zk, options.cluster ?? 'default', resolved)
 }
 

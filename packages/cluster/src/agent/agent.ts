@@ -1,11 +1,5 @@
 import { hostname } from 'node:os'
-import {
-  closeSession,
-  ZooKeeper,
-  type AuthInfo,
-  type ConnectTarget,
-  type SessionCredentials,
-} from '@conclave/client'
+import { closeSession, ZooKeeper, type ConnectTarget, type SessionCredentials } from '@conclave/client'
 import {
   Backoff,
   ClosedError,
@@ -23,34 +17,22 @@ import {
   type Timer,
 } from '@conclave/core'
 import { ClusterLayout } from '../layout.ts'
+import { sessionOptions, type ConnectionOptions } from '../node/options.ts'
 import { AgentRegistration, type AgentRecord } from './agent-registration.ts'
 import { USAGE_EXIT_CODE, type AgentMessage } from './agent-messages.ts'
 import { HealerMachine, type HealerDecision, type HealerEvent, type HealerOptions } from './healer-machine.ts'
 import { NodeProcess, type NodeExit, type NodeProgram } from './node-process.ts'
 
-export interface AgentOptions extends NodeProgram {
-  /** The ZooKeeper servers, for the agent itself. */
-  readonly connect: ConnectTarget
-  /** Default `default`. */
-  readonly cluster?: string
+/** The options of a connection are for the agent's own session. */
+export interface AgentOptions extends NodeProgram, ConnectionOptions {
   /** How many nodes to keep alive on this host. */
   readonly nodes: number
-  /** Identities of the agent's own session. Default none. */
-  readonly auth?: readonly AuthInfo[]
   /** The name of the agent's znode. Default: the host name, the pid and a random part. */
   readonly agentId?: string
-  /** Of the agent's own session. Default 10,000 ms. */
-  readonly sessionTimeoutMs?: number
   /** How long a node may take to end in order before it is killed. Default 5,000 ms. */
   readonly graceMs?: number
   /** When and how often nodes are started again. */
   readonly healing?: HealerOptions
-  /** Default: silent. */
-  readonly logger?: Logger
-  /** Stand-ins for clock, network and randomness. Default Node.js's own. */
-  readonly platform?: Partial<Platform>
-  /** Ends the start, not the agent once it runs. */
-  readonly signal?: AbortSignal
 }
 
 /** One place of an agent, and the node in it. */
@@ -139,11 +121,8 @@ export class Agent {
   async start(signal?: AbortSignal): Promise<void> {
     this.#lifecycle.start()
     this.#step({ type: 'desired', count: this.#options.nodes })
-    const { connect, sessionTimeoutMs, auth } = this.#options
-    const zk = await ZooKeeper.connect(connect, {
-      ...(sessionTimeoutMs === undefined ? {} : { sessionTimeoutMs }),
-      ...(auth === undefined ? {} : { auth }),
-      platform: this.#platform,
+    const zk = await ZooKeeper.connect(this.#options.connect, {
+      ...sessionOptions(this.#options),
       logger: this.#logger,
       ...(signal === undefined ? {} : { signal }),
     })
@@ -302,13 +281,14 @@ export class Agent {
   /** Closes a session for its dead owner. Never rejects; `false` when it was gone already or stayed out of reach. */
   async #endSession(session: SessionCredentials | undefined): Promise<boolean> {
     if (session === undefined) return false
+    const options = sessionOptions(this.#options)
     const backoff = new Backoff(this.#platform.random)
     const endMs = this.#platform.clock.nowMs() + (this.#options.sessionTimeoutMs ?? 10_000)
     // First the server that this agent's own session is on: its address is known, and it was alive a moment ago.
     let target = this.#nearestServer() ?? this.#options.connect
     while (this.#platform.clock.nowMs() < endMs) {
       try {
-        return await closeSession(target, session, { platform: this.#platform, signal: this.#closing.signal })
+        return await closeSession(target, session, { ...options, signal: this.#closing.signal })
       } catch (error) {
         this.#logger.log('warn', "a dead node's session could not be closed yet", { error: messageOf(error) })
         if (this.#closing.signal.aborted || codeOf(error) === 'AUTH_FAILED') return false

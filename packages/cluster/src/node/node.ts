@@ -23,7 +23,7 @@ import { isNodeAt } from '../link/probe.ts'
 import { currentLeader } from '../observe-leader.ts'
 import { clusterSecret } from '../secret.ts'
 import { Worker } from '../worker/worker.ts'
-import { CLOSE_TIMEOUT_MS, resolveJoin, type JoinOptions, type ResolvedJoin } from './options.ts'
+import { resolveJoin, type JoinOptions, type ResolvedJoin } from './options.ts'
 
 /** What a node does: one leads, the others work. */
 export type NodeRole = 'worker' | 'leader'
@@ -140,19 +140,12 @@ class MemberNode implements ClusterNode {
 
   async start(): Promise<void> {
     this.#lifecycle.start()
-    const { connect, layout, sessionTimeoutMs, auth, logger, platform, signal, nodeId } = this.#options
-    const zk = await ZooKeeper.connect(connect, {
-      sessionTimeoutMs,
-      auth,
-      logger,
-      platform,
-      closeTimeoutMs: CLOSE_TIMEOUT_MS,
-      ...(signal === undefined ? {} : { signal }),
-    })
+    const { connect, layout, session, isIdentified, logger, platform, nodeId } = this.#options
+    const zk = await ZooKeeper.connect(connect, session)
     this.#zk = zk
     this.#tellAgent(zk)
     await Promise.all([zk.ensurePath(layout.jobs), zk.ensurePath(layout.agents)])
-    this.#secret = await clusterSecret(zk, layout, platform.random, auth.length > 0)
+    this.#secret = await clusterSecret(zk, layout, platform.random, isIdentified)
     this.#worker = new Worker({
       platform,
       logger,

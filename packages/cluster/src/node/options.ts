@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os'
-import type { AuthInfo, ConnectTarget } from '@conclave/client'
+import type { AuthInfo, ConnectOptions, ConnectTarget } from '@conclave/client'
 import { nodePlatform, silentLogger, UsageError, uuid, type Logger, type Platform } from '@conclave/core'
 import { pathProblem } from '@conclave/protocol'
 import { ClusterLayout } from '../layout.ts'
@@ -7,15 +7,15 @@ import { ClusterLayout } from '../layout.ts'
 /** How long a process that ends looks for a server to tell; the servers find out without it, after the session timeout. */
 export const CLOSE_TIMEOUT_MS = 1_000
 
-/** What a process needs to reach a cluster's servers. */
-export interface ConnectionOptions {
+/** What a process needs to reach a cluster's servers. `sasl`, `tls` and `maxStallMs` are those of the client. */
+export interface ConnectionOptions extends Pick<ConnectOptions, 'sasl' | 'tls' | 'maxStallMs'> {
   /** The ZooKeeper servers, `host:port,host:port/chroot`, or an object that finds them. */
   readonly connect: ConnectTarget
   /** The cluster's name: several can live on the same servers. Default `default`. */
   readonly cluster?: string
   /** How long the servers wait for a process that fell silent before it counts as dead. Default 10,000 ms. */
   readonly sessionTimeoutMs?: number
-  /** Identities towards the servers. With any, the cluster's secret can be read only by processes that have them. */
+  /** Identities towards the servers. With any, or with `sasl`, the cluster's secret is readable only with the same. */
   readonly auth?: readonly AuthInfo[]
   /** Default: silent. */
   readonly logger?: Logger
@@ -49,8 +49,10 @@ export interface JoinOptions extends ConnectionOptions {
 export interface ResolvedConnection {
   readonly connect: ConnectTarget
   readonly layout: ClusterLayout
-  readonly sessionTimeoutMs: number
-  readonly auth: readonly AuthInfo[]
+  /** For `ZooKeeper.connect`. */
+  readonly session: ConnectOptions
+  /** Whether the session proves an identity that access to the cluster's secret can be tied to. */
+  readonly isIdentified: boolean
   readonly logger: Logger
   readonly platform: Platform
   readonly signal: AbortSignal | undefined
@@ -68,7 +70,18 @@ export interface ResolvedJoin extends ResolvedConnection {
   readonly port: number
 }
 
-const CONNECTION_OPTIONS = ['connect', 'cluster', 'sessionTimeoutMs', 'auth', 'logger', 'platform', 'signal']
+/** Those that the process's session is made with, as they are. */
+const SESSION_OPTIONS = [
+  'sessionTimeoutMs',
+  'auth',
+  'sasl',
+  'tls',
+  'maxStallMs',
+  'logger',
+  'platform',
+  'signal',
+] as const
+const CONNECTION_OPTIONS = ['connect', 'cluster', ...SESSION_OPTIONS]
 const JOIN_OPTIONS = [
   ...CONNECTION_OPTIONS,
   'tasks',
@@ -111,21 +124,26 @@ export function resolveJoin(options: JoinOptions): ResolvedJoin {
 }
 
 function withDefaults(options: ConnectionOptions): ResolvedConnection {
-  const {
-    connect,
-    cluster = 'default',
-    sessionTimeoutMs = 10_000,
-    auth = [],
-    logger = silentLogger,
-  } = options
+  const { connect, cluster = 'default', auth = [], sasl, logger = silentLogger, signal } = options
   return {
     connect,
     layout: new ClusterLayout(cluster),
-    sessionTimeoutMs,
-    auth,
+    session: sessionOptions(options),
+    isIdentified: auth.length > 0 || sasl !== undefined,
     logger,
     platform: { ...nodePlatform, ...options.platform },
-    signal: options.signal,
+    signal,
+  }
+}
+
+/** What `ZooKeeper.connect` is to be given. */
+export function sessionOptions(
+  options: Pick<ConnectionOptions, (typeof SESSION_OPTIONS)[number]>,
+): ConnectOptions {
+  const given = SESSION_OPTIONS.filter(name => options[name] !== undefined)
+  return {
+    ...Object.fromEntries(given.map(name => [name, options[name]])),
+    closeTimeoutMs: CLOSE_TIMEOUT_MS,
   }
 }
 
