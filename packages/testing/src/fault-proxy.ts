@@ -10,8 +10,8 @@ const BOTH: readonly Direction[] = ['toServer', 'toClient']
 interface Lane {
   isHeld: boolean
   delayMs: number
-  /** How many more bytes pass before everything is cut; `undefined`: no limit. */
-  bytesToCut: number | undefined
+  /** What is to happen as soon as so many more bytes have passed; `undefined`: nothing. */
+  plan: { bytesLeft: number; readonly action: () => void } | undefined
   /** How many have passed, over all connections. */
   passedBytes: number
 }
@@ -27,6 +27,7 @@ export class FaultProxy implements AsyncDisposable {
   readonly #server: Server
   #endpoint: Endpoint = { host: '127.0.0.1', port: 0 }
   #isRefusing = false
+  #accepted = 0
 
   private constructor(target: Endpoint) {
     this.#target = target
@@ -59,6 +60,11 @@ export class FaultProxy implements AsyncDisposable {
     return this.#links.size
   }
 
+  /** How many connections were made since the start. */
+  get accepted(): number {
+    return this.#accepted
+  }
+
   /** How many bytes have passed this way since the start, over all connections. */
   passedBytes(direction: Direction): number {
     return this.#lanes[direction].passedBytes
@@ -71,7 +77,15 @@ export class FaultProxy implements AsyncDisposable {
 
   /** Lets exactly so many more bytes pass this way, over all connections, then breaks all of them, once. */
   cutAfter(direction: Direction, bytes: number): void {
-    this.#lanes[direction].bytesToCut = bytes
+    this.after(direction, bytes, () => this.cut())
+  }
+
+  /**
+   * Lets exactly so many more bytes pass this way, over all connections, then calls back, once and before any other byte
+   * passes: to cut, hold, delay or half-close at a chosen byte. A later plan replaces it.
+   */
+  after(direction: Direction, bytes: number, action: () => void): void {
+    this.#lanes[direction].plan = { bytesLeft: bytes, action }
   }
 
   /** Breaks new connections as soon as they are made, until `heal`; those there are go on. */
@@ -123,23 +137,21 @@ export class FaultProxy implements AsyncDisposable {
   }
 
   #accept(client: Socket): void {
+    this.#accepted++
     if (this.#isRefusing) {
       client.on('error', () => {})
       client.resetAndDestroy()
       return
     }
     const server = connect({ ...this.#target, allowHalfOpen: true, noDelay: true })
-    const link = new Link(client, server, this.#lanes, {
-      onCut: () => this.cut(),
-      onGone: () => this.#links.delete(link),
-    })
+    const link = new Link(client, server, this.#lanes, () => this.#links.delete(link))
     this.#links.add(link)
     link.update()
   }
 }
 
 function newLane(): Lane {
-  return { isHeld: false, delayMs: 0, bytesToCut: undefined, passedBytes: 0 }
+  return { isHeld: false, delayMs: 0, plan: undefined, passedBytes: 0 }
 }
 
 /** One client's connection and the one to the server that belongs to it. */
@@ -151,18 +163,13 @@ class Link {
   /** One side is gone, and the other is to be told as soon as nothing is held. */
   #isBroken = false
 
-  constructor(
-    client: Socket,
-    server: Socket,
-    lanes: Record<Direction, Lane>,
-    events: { onCut: () => void; onGone: () => void },
-  ) {
+  constructor(client: Socket, server: Socket, lanes: Record<Direction, Lane>, onGone: () => void) {
     this.#lanes = lanes
     this.#sockets = [client, server]
-    this.#onGone = events.onGone
+    this.#onGone = onGone
     this.#pipes = {
-      toServer: new Pipe(client, server, lanes.toServer, events.onCut),
-      toClient: new Pipe(server, client, lanes.toClient, events.onCut),
+      toServer: new Pipe(client, server, lanes.toServer),
+      toClient: new Pipe(server, client, lanes.toClient),
     }
     for (const socket of this.#sockets) {
       // What went wrong is passed on as a reset.
@@ -201,17 +208,17 @@ class Pipe {
   readonly #from: Socket
   readonly #to: Socket
   readonly #lane: Lane
-  readonly #onCut: () => void
   /** What is still to be delivered, in order; `end` is the end of the stream. */
   readonly #queue: { item: Buffer | 'end'; dueMs: number }[] = []
   #timer: NodeJS.Timeout | undefined
   #isEnded = false
+  /** A plan is being carried out: nothing else passes before. */
+  #isPlanDue = false
 
-  constructor(from: Socket, to: Socket, lane: Lane, onCut: () => void) {
+  constructor(from: Socket, to: Socket, lane: Lane) {
     this.#from = from
     this.#to = to
     this.#lane = lane
-    this.#onCut = onCut
     from.on('data', chunk => this.#add(chunk))
     from.on('end', () => this.#add('end'))
     to.on('drain', () => this.update())
@@ -243,7 +250,7 @@ class Pipe {
 
   #deliver(): void {
     clearTimeout(this.#timer)
-    while (!this.#lane.isHeld && !this.#isEnded) {
+    while (!this.#lane.isHeld && !this.#isEnded && !this.#isPlanDue) {
       const next = this.#queue[0]
       if (next === undefined) return
       const waitMs = next.dueMs - performance.now()
@@ -259,17 +266,23 @@ class Pipe {
 
   #pass(chunk: Buffer): void {
     const lane = this.#lane
-    const cutHere = lane.bytesToCut !== undefined && chunk.length >= lane.bytesToCut
-    const passed = cutHere ? chunk.subarray(0, lane.bytesToCut) : chunk
-    lane.passedBytes += passed.length
-    if (!cutHere) {
-      if (lane.bytesToCut !== undefined) lane.bytesToCut -= chunk.length
-      if (!this.#to.write(passed)) this.#from.pause()
+    const { plan } = lane
+    if (plan === undefined || chunk.length < plan.bytesLeft) {
+      if (plan !== undefined) plan.bytesLeft -= chunk.length
+      lane.passedBytes += chunk.length
+      if (!this.#to.write(chunk)) this.#from.pause()
       return
     }
-    lane.bytesToCut = undefined
-    // The last bytes must be out before the connection breaks: a reset would overtake them.
-    this.#isEnded = true
-    this.#to.write(passed, () => this.#onCut())
+    lane.plan = undefined
+    lane.passedBytes += plan.bytesLeft
+    const item = chunk.subarray(plan.bytesLeft)
+    // The last bytes must be out before the plan is carried out: a reset would overtake them.
+    this.#isPlanDue = true
+    this.#to.write(chunk.subarray(0, plan.bytesLeft), () => {
+      this.#isPlanDue = false
+      plan.action()
+      if (item.length > 0) this.#queue.unshift({ item, dueMs: performance.now() + lane.delayMs })
+      this.#deliver()
+    })
   }
 }

@@ -114,6 +114,30 @@ test.for([0, 1, 4, 9])(
   },
 )
 
+test('FaultProxy - after calls back at exactly that byte, before any other passes', async () => {
+  const { client, peer } = await link()
+  proxy.after('toServer', 5, () => proxy.hold('toServer'))
+  client.socket.write('abcdefgh')
+  client.socket.end('ij')
+  await peer.receives('abcde')
+  await eventually(() => client.socket.writableFinished)
+  expect(proxy.passedBytes('toServer')).toBe(5)
+  expect(proxy.accepted).toBe(1)
+  proxy.heal()
+  await peer.receives('abcdefghij')
+  await eventually(() => peer.hasEnded)
+})
+
+test('FaultProxy - after holds what it stops, and delays it where that is what it does', async () => {
+  const { client, peer } = await link()
+  proxy.after('toServer', 1, () => proxy.delay(30, 'toServer'))
+  const startMs = performance.now()
+  client.socket.write('abc')
+  await peer.receives('abc')
+  // Timers may be early by less than a millisecond.
+  expect(performance.now() - startMs).toBeGreaterThan(29)
+})
+
 test('FaultProxy - hold stops bytes and ends, one way or both, until heal', async () => {
   const { client, peer } = await link()
   proxy.hold('toClient')
