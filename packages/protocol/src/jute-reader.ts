@@ -125,6 +125,16 @@ export class JuteReader {
     return items
   }
 
+  /** Whether exactly these bytes come next; then they are passed over. */
+  skip(expected: Uint8Array): boolean {
+    const { length } = expected
+    if (length > this.remaining) return false
+    const at = this.#offset
+    for (let i = 0; i < length; i++) if (this.#buffer[at + i] !== expected[i]) return false
+    this.#offset = at + length
+    return true
+  }
+
   /** Throws when something is left: a record that says less than it was sent. */
   finish(): void {
     if (this.remaining !== 0) throw new ProtocolError(`${this.remaining} bytes after the end of the record`)

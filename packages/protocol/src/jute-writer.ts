@@ -42,6 +42,11 @@ export class JuteWriter {
     return this.#buffer.subarray(0, this.#length)
   }
 
+  /** The memory that it writes to, from its beginning: valid until the next write. */
+  get buffer(): Buffer {
+    return this.#buffer
+  }
+
   /** A copy of what was written. */
   copy(): Buffer {
     return Buffer.from(this.view())

@@ -90,6 +90,15 @@ describe('jute', () => {
     reader.finish()
   })
 
+  test('skip - passes over exactly those bytes, or over nothing', () => {
+    const reader = new JuteReader(Buffer.from('010203', 'hex'))
+    expect(reader.skip(Buffer.from('0103', 'hex'))).toBe(false)
+    expect(reader.skip(Buffer.from('01020304', 'hex'))).toBe(false)
+    expect(reader.skip(Buffer.from('0102', 'hex'))).toBe(true)
+    expect(reader.byte()).toBe(3)
+    expect(reader.skip(Buffer.from('00', 'hex'))).toBe(false)
+  })
+
   test('writer - any sequence of values is read back, whatever the buffer had to grow to', () => {
     const value = fc.oneof(
       fc.record({ kind: fc.constant('int32' as const), value: fc.integer() }),

@@ -1,6 +1,6 @@
 import type { Codec, Operation } from '../codec.ts'
 import { OpCode } from '../op-codes.ts'
-import { Acl, ACL_MIN_BYTES } from '../records/acl.ts'
+import { AclList, type Acl } from '../records/acl.ts'
 import { Stat } from '../records/stat.ts'
 import { PathRecord, StatResponse } from './shapes.ts'
 
@@ -12,10 +12,10 @@ export interface GetAclResponse {
 
 export const GetAclResponse: Codec<GetAclResponse> = {
   write(writer, response) {
-    writer.vector(response.acl, acl => Acl.write(writer, acl))
+    AclList.write(writer, response.acl)
     Stat.write(writer, response.stat)
   },
-  read: reader => ({ acl: reader.vector(ACL_MIN_BYTES, () => Acl.read(reader)), stat: Stat.read(reader) }),
+  read: reader => ({ acl: AclList.read(reader), stat: Stat.read(reader) }),
 }
 
 /** Another ACL for a znode. */
@@ -29,13 +29,13 @@ export interface SetAclRequest {
 export const SetAclRequest: Codec<SetAclRequest> = {
   write(writer, request) {
     writer.string(request.path)
-    writer.vector(request.acl, acl => Acl.write(writer, acl))
+    AclList.write(writer, request.acl)
     writer.int32(request.version)
   },
   read(reader) {
     return {
       path: reader.string(),
-      acl: reader.vector(ACL_MIN_BYTES, () => Acl.read(reader)),
+      acl: AclList.read(reader),
       version: reader.int32(),
     }
   },

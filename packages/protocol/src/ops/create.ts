@@ -1,6 +1,6 @@
 import type { Codec, Operation } from '../codec.ts'
 import { OpCode } from '../op-codes.ts'
-import { Acl, ACL_MIN_BYTES } from '../records/acl.ts'
+import { AclList, type Acl } from '../records/acl.ts'
 import { Stat } from '../records/stat.ts'
 import { PathRecord } from './shapes.ts'
 
@@ -16,14 +16,14 @@ export const CreateRequest: Codec<CreateRequest> = {
   write(writer, request) {
     writer.string(request.path)
     writer.bytes(request.data)
-    writer.vector(request.acl, acl => Acl.write(writer, acl))
+    AclList.write(writer, request.acl)
     writer.int32(request.flags)
   },
   read(reader) {
     return {
       path: reader.string(),
       data: reader.bytes(),
-      acl: reader.vector(ACL_MIN_BYTES, () => Acl.read(reader)),
+      acl: AclList.read(reader),
       flags: reader.int32(),
     }
   },

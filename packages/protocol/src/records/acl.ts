@@ -1,4 +1,5 @@
 import type { Codec } from '../codec.ts'
+import { JuteWriter } from '../jute-writer.ts'
 
 /** Bits of `Acl.perms`. */
 export const Permission = { read: 1, write: 2, create: 4, delete: 8, admin: 16, all: 31 } as const
@@ -25,7 +26,7 @@ export const Acl: Codec<Acl> = {
 }
 
 /** The least bytes an `Acl` takes on the wire. */
-export const ACL_MIN_BYTES = 12
+const ACL_MIN_BYTES = 12
 
 /** Everybody may do everything: ZooKeeper's usual default. */
 export const OPEN_ACL: readonly Acl[] = Object.freeze([
@@ -41,3 +42,25 @@ export const READ_ACL: readonly Acl[] = Object.freeze([
 export const CREATOR_ALL_ACL: readonly Acl[] = Object.freeze([
   Object.freeze({ perms: Permission.all, scheme: 'auth', id: '' }),
 ])
+
+function writeEach(writer: JuteWriter, acl: readonly Acl[]): void {
+  writer.vector(acl, entry => Acl.write(writer, entry))
+}
+
+const OPEN_ACL_BYTES = encoded(OPEN_ACL)
+
+function encoded(acl: readonly Acl[]): Buffer {
+  const writer = new JuteWriter()
+  writeEach(writer, acl)
+  return writer.copy()
+}
+
+/** A whole access list. Nearly all of them are `OPEN_ACL`, so that one is known by its bytes, and read as itself. */
+export const AclList: Codec<readonly Acl[]> = {
+  write(writer, acl) {
+    if (acl === OPEN_ACL) writer.raw(OPEN_ACL_BYTES)
+    else writeEach(writer, acl)
+  },
+  read: reader =>
+    reader.skip(OPEN_ACL_BYTES) ? OPEN_ACL : reader.vector(ACL_MIN_BYTES, () => Acl.read(reader)),
+}

@@ -3,7 +3,7 @@ import type { JuteWriter } from '../jute-writer.ts'
 import { OpCode } from '../op-codes.ts'
 import { readStrings, writeStrings } from '../ops/shapes.ts'
 import { ProtocolError } from '../protocol-error.ts'
-import { Acl, ACL_MIN_BYTES } from '../records/acl.ts'
+import { AclList, type Acl } from '../records/acl.ts'
 
 interface NewZnode {
   readonly path: string
@@ -45,7 +45,7 @@ export type Txn =
 function writeNewZnode(writer: JuteWriter, txn: NewZnode): void {
   writer.string(txn.path)
   writer.bytes(txn.data)
-  writer.vector(txn.acl, acl => Acl.write(writer, acl))
+  AclList.write(writer, txn.acl)
 }
 
 /** Writes the fields of a transaction; its type stands in the header. */
@@ -73,7 +73,7 @@ export function writeTxn(writer: JuteWriter, txn: Txn): void {
       return writer.int32(txn.version)
     case OpCode.setAcl:
       writer.string(txn.path)
-      writer.vector(txn.acl, acl => Acl.write(writer, acl))
+      AclList.write(writer, txn.acl)
       return writer.int32(txn.version)
     case OpCode.check:
       writer.string(txn.path)
@@ -103,7 +103,7 @@ function readNewZnode(reader: JuteReader): Omit<NewZnode, 'parentCversion'> {
   return {
     path: reader.string(),
     data: reader.bytes(),
-    acl: reader.vector(ACL_MIN_BYTES, () => Acl.read(reader)),
+    acl: AclList.read(reader),
   }
 }
 
@@ -136,7 +136,7 @@ export function readTxn(reader: JuteReader, type: number): Txn {
       return {
         type,
         path: reader.string(),
-        acl: reader.vector(ACL_MIN_BYTES, () => Acl.read(reader)),
+        acl: AclList.read(reader),
         version: reader.int32(),
       }
     case OpCode.check:

@@ -5,6 +5,8 @@ import type { TxnLog } from '../storage/txn-log.ts'
 import { writeRecord } from '../storage/txn-record.ts'
 
 const INITIAL_BYTES = 256 << 10
+/** So much is worth a sync of its own: it is on its way to the disk while the rest of the turn is worked on. */
+const FULL_BATCH_BYTES = 64 << 10
 
 /** What the log stage tells the server. */
 export interface GroupCommitEvents {
@@ -68,7 +70,9 @@ export class GroupCommit {
     if (this.#gathering.length === 0) this.#firstZxid = header.zxid
     writeRecord(this.#gathering, header, txn, digest, this.#batchStart)
     this.#appended++
-    this.#schedule()
+    if (this.#running) return
+    if (this.#gathering.length >= FULL_BATCH_BYTES) void this.#run()
+    else this.#schedule()
   }
 
   /** The next batch begins a new log file. */
@@ -85,11 +89,11 @@ export class GroupCommit {
 
   /** Waits until the other connections that have something to say in this turn have said it, too. */
   #schedule(): void {
-    if (this.#scheduled || this.#running) return
+    if (this.#scheduled) return
     this.#scheduled = true
     setImmediate(() => {
       this.#scheduled = false
-      void this.#run()
+      if (!this.#running) void this.#run()
     })
   }
 

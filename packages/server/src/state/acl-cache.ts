@@ -19,6 +19,8 @@ export class AclCache {
   readonly #byKey = new Map<string, AclEntry>()
   readonly #byId = new Map<number, AclEntry>()
   #lastId = 0
+  /** The one that was asked for last, mostly asked for next as well. */
+  #latest = this.builtIn
 
   get size(): number {
     return this.#byId.size
@@ -31,6 +33,11 @@ export class AclCache {
 
   /** The entry of an access list, with one use more. */
   acquire(acl: readonly Acl[]): AclEntry {
+    const { acl: latestAcl, uses } = this.#latest
+    if (acl === latestAcl && uses > 0 && this.#latest.id !== BUILT_IN_ID) {
+      this.#latest.uses++
+      return this.#latest
+    }
     const key = keyOf(acl)
     let entry = this.#byKey.get(key)
     if (entry === undefined) {
@@ -38,6 +45,7 @@ export class AclCache {
       this.#add(key, entry)
     }
     entry.uses++
+    this.#latest = entry
     return entry
   }
 

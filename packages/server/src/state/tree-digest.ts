@@ -1,4 +1,5 @@
-import { crc32 } from 'node:zlib'
+import { crc32 as nativeCrc32 } from 'node:zlib'
+import { crc32 } from './crc32.ts'
 import { dataBytes, dataLength } from './znode-data.ts'
 import type { Znode } from './znode.ts'
 
@@ -20,13 +21,23 @@ export function znodeDigest(path: string, znode: Znode): number {
   const data = znode.data
   const length = dataLength(data)
   if (name.length * 3 + length + STAT_BYTES > SCRATCH_BYTES) {
-    const soFar = crc32(dataBytes(data) ?? '', crc32(name))
-    return crc32(scratch.subarray(0, putStat(0, znode)), soFar) | 0
+    const soFar = nativeCrc32(dataBytes(data) ?? '', nativeCrc32(name))
+    return nativeCrc32(scratch.subarray(0, putStat(0, znode)), soFar) | 0
   }
-  const at = scratch.write(name, 0)
+  const at = putName(name)
   if (typeof data === 'string') scratch.write(data, at, 'latin1')
   else if (data !== null) scratch.set(data, at)
-  return crc32(scratch.subarray(0, putStat(at + length, znode))) | 0
+  return crc32(scratch, 0, putStat(at + length, znode))
+}
+
+/** ASCII without leaving JavaScript. */
+function putName(name: string): number {
+  for (let i = 0; i < name.length; i++) {
+    const code = name.charCodeAt(i)
+    if (code > 0x7f) return scratch.write(name, 0)
+    scratch[i] = code
+  }
+  return name.length
 }
 
 function putStat(start: number, znode: Znode): number {

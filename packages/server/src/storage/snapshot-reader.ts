@@ -2,8 +2,7 @@ import { gunzip } from 'node:zlib'
 import { promisify } from 'node:util'
 import { messageOf, type Disk, type DiskFile } from '@conclave/core'
 import {
-  Acl,
-  ACL_MIN_BYTES,
+  AclList,
   FILE_VERSION,
   FileHeader,
   ProtocolError,
@@ -95,7 +94,7 @@ async function readAcls(window: SnapshotWindow, state: ServerState): Promise<voi
   await window.each(reader => {
     if (left <= 0) return false
     const id = reader.safeInt64()
-    const acl = reader.vector(ACL_MIN_BYTES, () => Acl.read(reader))
+    const acl = AclList.read(reader)
     state.tree.acls.restore(id, acl)
     left--
     return true

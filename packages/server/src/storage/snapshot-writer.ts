@@ -1,6 +1,6 @@
 import type { DiskFile } from '@conclave/core'
 import {
-  Acl,
+  AclList,
   DIGEST_VERSION,
   FILE_VERSION,
   FileHeader,
@@ -33,7 +33,7 @@ class CheckedFile {
   }
 
   #sum(): void {
-    this.#checksum = adler32(this.writer.view(), this.#summed, this.writer.length, this.#checksum)
+    this.#checksum = adler32(this.writer.buffer, this.#summed, this.writer.length, this.#checksum)
     this.#summed = this.writer.length
   }
   async flush(): Promise<void> {
@@ -114,7 +114,7 @@ function writeHead(writer: JuteWriter, state: ServerState): void {
   writer.int32(state.tree.acls.size)
   for (const { id, acl } of state.tree.acls.entries()) {
     writer.safeInt64(id)
-    writer.vector(acl, entry => Acl.write(writer, entry))
+    AclList.write(writer, acl)
   }
 }
 

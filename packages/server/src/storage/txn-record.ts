@@ -55,7 +55,7 @@ export function writeRecord(
   writer.safeInt64(batchStart)
   const payloadEnd = writer.length
   writer.byte(TXN_END)
-  writer.patchInt32(start + 4, adler32(writer.view(), payloadStart, payloadEnd) | 0)
+  writer.patchInt32(start + 4, adler32(writer.buffer, payloadStart, payloadEnd) | 0)
   writer.patchInt32(start + 8, payloadEnd - payloadStart)
 }
 

@@ -1,0 +1,33 @@
+import { crc32 as nativeCrc32 } from 'node:zlib'
+
+/** The reversed polynomial of CRC-32. (RFC 1952) */
+const POLYNOMIAL = 0xedb8_8320
+/** From here on the way out of JavaScript is worth it. */
+const MIN_NATIVE_BYTES = 256
+
+/** What a byte makes of the checksum, and what it makes of it with one, two and three bytes behind. */
+const LAST = Int32Array.from({ length: 256 }, (_, byte) => {
+  let crc = byte
+  for (let bit = 0; bit < 8; bit++) crc = (crc & 1) === 0 ? crc >>> 1 : POLYNOMIAL ^ (crc >>> 1)
+  return crc
+})
+const THIRD = LAST.map(oneMore)
+const SECOND = THIRD.map(oneMore)
+const FIRST = SECOND.map(oneMore)
+
+function oneMore(crc: number): number {
+  return LAST[crc & 0xff]! ^ (crc >>> 8)
+}
+
+/** CRC-32 (RFC 1952) of `bytes[start]` to `bytes[end - 1]`, as a signed number. Of a few bytes quicker than zlib's. */
+export function crc32(bytes: Buffer, start: number, end: number): number {
+  if (end - start >= MIN_NATIVE_BYTES) return nativeCrc32(bytes.subarray(start, end)) | 0
+  let crc = -1
+  let at = start
+  for (const lastWord = end - 4; at <= lastWord; at += 4) {
+    crc ^= bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)
+    crc = FIRST[crc & 0xff]! ^ SECOND[(crc >>> 8) & 0xff]! ^ THIRD[(crc >>> 16) & 0xff]! ^ LAST[crc >>> 24]!
+  }
+  for (; at < end; at++) crc = LAST[(crc ^ bytes[at]!) & 0xff]! ^ (crc >>> 8)
+  return ~crc
+}

@@ -1,0 +1,52 @@
+import { crc32 as zlibCrc32, deflateSync } from 'node:zlib'
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { crc32 } from '../../src/state/crc32.ts'
+import { adler32 } from '../../src/storage/checksum.ts'
+
+/** Bytes with something before and behind, and where they lie. */
+const slice = fc
+  .tuple(fc.nat(20), fc.uint8Array({ maxLength: 3_000 }), fc.nat(20))
+  .map(([before, bytes, behind]) => {
+    const whole = Buffer.concat([Buffer.alloc(before, 1), bytes, Buffer.alloc(behind, 1)])
+    return { whole, start: before, end: before + bytes.length, bytes: Buffer.from(bytes) }
+  })
+
+/** The trailer of what zlib compresses. (RFC 1950) */
+function zlibAdler32(bytes: Buffer): number {
+  return deflateSync(bytes).subarray(-4).readUInt32BE()
+}
+
+describe('adler32', () => {
+  it("is zlib's, of any part of a buffer", () => {
+    fc.assert(
+      fc.property(slice, ({ whole, start, end, bytes }) => {
+        expect(adler32(whole, start, end)).toBe(zlibAdler32(bytes))
+      }),
+    )
+  })
+
+  it('goes on where it ended', () => {
+    fc.assert(
+      fc.property(slice, fc.nat(3_000), ({ bytes }, at) => {
+        const middle = Math.min(at, bytes.length)
+        expect(adler32(bytes, middle, bytes.length, adler32(bytes, 0, middle))).toBe(zlibAdler32(bytes))
+      }),
+    )
+  })
+
+  it('does not overflow with the largest sums', () => {
+    const bytes = Buffer.alloc(1 << 20, 0xff)
+    expect(adler32(bytes, 0, bytes.length)).toBe(zlibAdler32(bytes))
+  })
+})
+
+describe('crc32', () => {
+  it("is zlib's, of any part of a buffer", () => {
+    fc.assert(
+      fc.property(slice, ({ whole, start, end, bytes }) => {
+        expect(crc32(whole, start, end) >>> 0).toBe(zlibCrc32(bytes))
+      }),
+    )
+  })
+})
