@@ -1,5 +1,5 @@
 import { nodeDisk, silentLogger, type Disk } from '@conclave/core'
-import type { Acl } from '@conclave/protocol'
+import { baseName, type Acl } from '@conclave/protocol'
 import type { ServerState } from './state/server-state.ts'
 import { dataBytes } from './state/znode-data.ts'
 import { DataFolder } from './storage/data-folder.ts'
@@ -44,7 +44,7 @@ export class PastTree {
     const znode = this.#state.tree.get(path)
     if (znode === undefined) return undefined
     const { version, mzxid, mtimeMs } = znode
-    const children = [...(znode.children ?? [])]
+    const children = Array.from(znode.children ?? [], baseName)
     return { data: dataBytes(znode.data), acl: znode.acl.acl, version, mzxid, mtimeMs, children }
   }
 }

@@ -1,4 +1,5 @@
 import {
+  baseName,
   createModeFromFlags,
   ErrorCode,
   hasTtl,
@@ -165,5 +166,5 @@ function writeReadResult(
     writeData(writer, znode.data)
     return writeStat(writer, znode)
   }
-  writer.vector([...(znode.children ?? [])], name => writer.string(name))
+  writer.vector([...(znode.children ?? [])], child => writer.string(baseName(child)))
 }

@@ -1,4 +1,4 @@
-import { ErrorCode, PathRecord, PathWatchRequest, Permission } from '@conclave/protocol'
+import { baseName, ErrorCode, PathRecord, PathWatchRequest, Permission } from '@conclave/protocol'
 import { isAllowed } from '../state/access.ts'
 import { WatchMode } from '../state/watch-manager.ts'
 import { writeData } from '../state/znode-data.ts'
@@ -40,7 +40,7 @@ function getChildrenOperation(withStat: boolean): ReadOperation {
     if (typeof znode === 'number') return znode
     if (watch) scope.tree.childWatches.add(path, scope.watcher, WatchMode.standard)
     writer.int32(znode.childCount)
-    if (znode.children !== undefined) for (const name of znode.children) writer.string(name)
+    if (znode.children !== undefined) for (const child of znode.children) writer.string(baseName(child))
     if (withStat) writeStat(writer, znode)
     return ErrorCode.ok
   }

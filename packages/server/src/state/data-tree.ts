@@ -1,4 +1,4 @@
-import { baseName, EventType, parentPath, READ_ACL, type Acl } from '@conclave/protocol'
+import { EventType, parentPath, READ_ACL, type Acl } from '@conclave/protocol'
 import { AclCache } from './acl-cache.ts'
 import { Quotas } from './quotas.ts'
 import { TreeDigest, znodeDigest } from './tree-digest.ts'
@@ -82,7 +82,7 @@ export class DataTree {
 
   /** Returns whether it is new. */
   #add(path: string, znode: Znode, parent: Znode | undefined): boolean {
-    if (parent !== undefined) (parent.children ??= new Set()).add(baseName(path))
+    if (parent !== undefined) (parent.children ??= new Set()).add(path)
     const isNew = this.znodes.set(path, znode)
     this.#dataBytes += path.length + dataLength(znode.data)
     znode.digest = znodeDigest(path, znode)
@@ -178,7 +178,7 @@ export class DataTree {
     const abovePath = parentPath(path)
     const above = this.znodes.get(abovePath)
     if (above === undefined) return
-    above.children?.delete(baseName(path))
+    above.children?.delete(path)
     if (zxid > above.pzxid) {
       above.pzxid = zxid
       this.#changed(abovePath, above)
@@ -225,18 +225,17 @@ export class DataTree {
     const root = this.znodes.get('/')
     if (root === undefined) return
     yield ['/', root]
-    const pending = [{ prefix: '/', names: (root.children ?? []).values() }]
+    const pending = [(root.children ?? []).values()]
     for (let last = pending.at(-1); last !== undefined; last = pending.at(-1)) {
-      const { value: name, done } = last.names.next()
+      const { value: path, done } = last.next()
       if (done === true) {
         pending.pop()
         continue
       }
-      const path = last.prefix + name
       const znode = this.znodes.get(path)
       if (znode === undefined) continue
       yield [path, znode]
-      if (znode.childCount > 0) pending.push({ prefix: `${path}/`, names: znode.children!.values() })
+      if (znode.childCount > 0) pending.push(znode.children!.values())
     }
   }
 
@@ -248,9 +247,9 @@ export class DataTree {
     let count = 0
     const pending = [path]
     for (let above = pending.pop(); above !== undefined; above = pending.pop()) {
-      for (const name of this.znodes.get(above)?.children ?? []) {
+      for (const child of this.znodes.get(above)?.children ?? []) {
         count++
-        pending.push(`${above}/${name}`)
+        pending.push(child)
       }
     }
     return count

@@ -1,4 +1,4 @@
-import { baseName, childPath, parentPath } from '@conclave/protocol'
+import { baseName, parentPath } from '@conclave/protocol'
 import type { DataTree } from './data-tree.ts'
 import { dataBytes, dataLength, keepData } from './znode-data.ts'
 import type { Znode } from './znode.ts'
@@ -55,7 +55,7 @@ export class Quotas {
         this.#limited.add(limitedPath(path))
         this.#recount(limitedPath(path))
       }
-      for (const name of this.#tree.get(path)?.children ?? []) visit(childPath(path, name))
+      for (const child of this.#tree.get(path)?.children ?? []) visit(child)
     }
     visit(QUOTA_ROOT)
   }
@@ -110,7 +110,7 @@ export class Quotas {
       if (znode === undefined) continue
       count++
       bytes += dataLength(znode.data)
-      for (const name of znode.children ?? []) pending.push(childPath(here, name))
+      for (const child of znode.children ?? []) pending.push(child)
     }
     this.#write(path, count, bytes)
   }

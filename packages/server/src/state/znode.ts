@@ -44,7 +44,7 @@ export class Znode {
   /** Counts creations of children only; it is also the next sequence number. */
   cversion = 0
   aversion = 0
-  /** Names of the children; made with the first one. */
+  /** Paths of the children, the very strings that the tree finds them by; made with the first one. */
   children: Set<string> | undefined = undefined
   /** This znode's part of the tree's digest, as a signed number: those take no memory of their own. */
   digest = 0

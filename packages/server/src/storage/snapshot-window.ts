@@ -2,15 +2,18 @@ import type { DiskFile } from '@conclave/core'
 import { JuteReader, ProtocolError } from '@conclave/protocol'
 import { adler32 } from './checksum.ts'
 
-/** How much is read at a time: beside a million znodes, nobody notices it. */
-const WINDOW_BYTES = 4 << 20
+/** How much is read at a time. */
+const WINDOW_BYTES = 1 << 20
 
 /** A snapshot that is read front to back, a part of it in memory at a time, with the checksum of what was read. */
 export class SnapshotWindow {
   readonly #file: Pick<DiskFile, 'read'>
   readonly #sizeBytes: number
+  /** Used again for each part, so nothing may hold on to views of it. */
   #buffer: Buffer = Buffer.alloc(0)
   readonly #reader = new JuteReader(this.#buffer)
+  /** Behind what is in the buffer. */
+  #end = 0
   /** Where the buffer begins in the file. */
   #base = 0
   /** Up to where in the buffer the checksum goes. */
@@ -39,7 +42,7 @@ export class SnapshotWindow {
 
   /**
    * Calls `read` until it returns `false`. Where the window ends in the midst of a call, the call is made again with more
-   * in the window; so it must change nothing before it has read all that it reads.
+   * in the window; so it must change nothing before it has read all that it reads, and keep copies of bytes.
    */
   async each(read: (reader: JuteReader) => boolean): Promise<void> {
     for (let from = this.#readAll(read); from !== undefined; from = this.#readAll(read))
@@ -62,7 +65,7 @@ export class SnapshotWindow {
       try {
         if (!read(this.#reader)) return undefined
       } catch (error) {
-        const isWhole = this.#base + this.#buffer.length >= this.#sizeBytes
+        const isWhole = this.#base + this.#end >= this.#sizeBytes
         if (isWhole || !(error instanceof ProtocolError)) throw error
         return from
       }
@@ -71,15 +74,17 @@ export class SnapshotWindow {
 
   async #moveTo(from: number): Promise<void> {
     this.#sumUpTo(from)
-    const kept = this.#buffer.subarray(from)
+    const kept = this.#end - from
     this.#base += from
-    const end = Math.min(this.#sizeBytes, this.#base + kept.length + WINDOW_BYTES)
-    const next = Buffer.allocUnsafeSlow(end - this.#base)
-    kept.copy(next)
-    const bytes = await this.#file.read(next.subarray(kept.length), this.#base + kept.length)
-    if (kept.length + bytes < next.length) throw new ProtocolError('it became shorter')
-    this.#buffer = next
-    this.#reader.reset(next)
+    const end = Math.min(this.#sizeBytes - this.#base, kept + WINDOW_BYTES)
+    // A record that is larger than the window lets it grow.
+    const buffer = end <= this.#buffer.length ? this.#buffer : Buffer.allocUnsafeSlow(end + kept)
+    this.#buffer.copy(buffer, 0, from, this.#end)
+    const bytes = await this.#file.read(buffer.subarray(kept, end), this.#base + kept)
+    if (kept + bytes < end) throw new ProtocolError('it became shorter')
+    this.#buffer = buffer
+    this.#end = end
+    this.#reader.reset(buffer, 0, end)
     this.#summed = 0
   }
 
