@@ -2,7 +2,7 @@ import { deferred, type Endpoint } from '@conclave/core'
 import { createFrame, existsFrame, getDataFrame, setDataFrame } from './frames.js'
 import { Latencies } from './latencies.js'
 import { cpuSeconds } from './process-figures.js'
-import { WireSession } from './wire-session.js'
+import { fail, WireSession } from './wire-session.js'
 
 /** Whom a load is for. */
 export interface Target {
@@ -13,12 +13,17 @@ export interface Target {
 
 export type OperationName = 'getData' | 'exists' | 'setData' | 'create'
 
-/** Each session keeps `window` requests in flight. Ends after `forMs`, or after `limit` requests; it needs one of them. */
+/**
+ * Each session keeps `window` requests in flight; or, with `perSecond`, all of them together send so many a second, however
+ * long the answers take, and `window` is what may be in flight at the most. Ends after `forMs`, or after `limit` requests; it
+ * needs one of them.
+ */
 export interface RequestLoad extends Target {
   readonly kind: 'requests'
   readonly operation: OperationName
   readonly sessions: number
   readonly window: number
+  readonly perSecond?: number
   readonly bytes: number
   readonly warmUpMs: number
   readonly forMs?: number
@@ -119,7 +124,7 @@ async function prepare(
 }
 
 async function runRequests(load: RequestLoad): Promise<LoadFigures> {
-  const { endpoint, operation, window, warmUpMs, forMs = Infinity, limit = Infinity } = load
+  const { endpoint, operation, window, warmUpMs, forMs = Infinity, limit = Infinity, perSecond } = load
   const data = Buffer.alloc(load.bytes, 'x')
   const below = `${ROOT}/made-${digits(Date.now() % 1e9, 9)}`
   const sessions: WireSession[] = []
@@ -139,6 +144,7 @@ async function runRequests(load: RequestLoad): Promise<LoadFigures> {
   }
 
   const { promise, resolve } = deferred<LoadFigures>()
+  const senders: ((count: number, nowMs: number) => void)[] = []
   let isOver = false
   const finish = (): void => {
     if (isOver) return
@@ -153,8 +159,12 @@ async function runRequests(load: RequestLoad): Promise<LoadFigures> {
     const parentOffset = ring.indexOf('/p-') + 3
     const nameOffset = ring.indexOf('/z-') + 3
     let head = 0
+    let tail = 0
+    let inFlight = 0
     const sendNext = (count: number, nowMs: number): void => {
       const from = head
+      inFlight += count
+      if (inFlight > window) fail(`the server does not keep up with ${perSecond} requests a second`)
       for (let i = 0; i < count; i++) {
         if (operation === 'create') {
           ring.write(
@@ -174,7 +184,6 @@ async function runRequests(load: RequestLoad): Promise<LoadFigures> {
         session.send(ring.subarray(0, (from + count - window) * frameBytes))
       }
     }
-    let tail = 0
     session.onFrames = count => {
       const nowMs = performance.now()
       for (let i = 0; i < count; i++) {
@@ -182,16 +191,36 @@ async function runRequests(load: RequestLoad): Promise<LoadFigures> {
         tail = tail + 1 === window ? 0 : tail + 1
       }
       answered += count
+      inFlight -= count
       if (answered >= limit || nowMs >= meterFrom + forMs) return finish()
-      if (!isOver) sendNext(Math.min(count, limit - sent), nowMs)
+      if (!isOver && perSecond === undefined) sendNext(Math.min(count, limit - sent), nowMs)
     }
-    meterFrom = performance.now() + warmUpMs
-    sendNext(Math.min(window, limit - sent), performance.now())
+    senders.push(sendNext)
   }
+  const startMs = performance.now()
+  meterFrom = startMs + warmUpMs
+  if (perSecond === undefined) for (const send of senders) send(Math.min(window, limit - sent), startMs)
+  else pace(senders, perSecond, startMs, () => isOver)
   if (warmUpMs > 0) setTimeout(() => (meter = new Meter(load.pid)), warmUpMs)
   const figures = await promise
   for (const session of sessions) session.close()
   return figures
+}
+
+/** Each millisecond, and in turn on each session, sends what is due by then. */
+function pace(
+  senders: readonly ((count: number, nowMs: number) => void)[],
+  perSecond: number,
+  startMs: number,
+  isOver: () => boolean,
+): void {
+  let sent = 0
+  const timer = setInterval(() => {
+    if (isOver()) return clearInterval(timer)
+    const nowMs = performance.now()
+    const due = Math.floor(((nowMs - startMs) * perSecond) / 1000)
+    for (; sent < due; sent++) senders[sent % senders.length]!(1, nowMs)
+  }, 1)
 }
 
 async function runFanOut({ endpoint, pid, watchers: size, rounds }: FanOutLoad): Promise<LoadFigures> {

@@ -26,8 +26,8 @@ export class WireSession {
     const onread = { buffer: shared, callback: (length: number) => this.#onBytes(length, onOpen) }
     this.#socket = connect({ ...endpoint, noDelay: true, onread })
     this.#socket.write(CONNECT)
-    this.#socket.on('error', fail)
-    this.#socket.on('close', () => this.#closed || fail(new Error('the server ended a connection')))
+    this.#socket.on('error', error => fail(error.message))
+    this.#socket.on('close', () => this.#closed || fail('the server ended a connection'))
   }
 
   static open(endpoint: Endpoint): Promise<WireSession> {
@@ -86,12 +86,12 @@ export class WireSession {
     this.#left = this.#head.readInt32BE(0) + 4 - HEAD_BYTES
     const errorCode = this.#head.readInt32BE(ERROR_OFFSET)
     // What is made by each run may be there from the one before.
-    if (this.#isOpen && errorCode !== 0 && errorCode !== ErrorCode.nodeExists)
-      fail(new Error(`error ${errorCode}`))
+    if (this.#isOpen && errorCode !== 0 && errorCode !== ErrorCode.nodeExists) fail(`error ${errorCode}`)
   }
 }
 
-function fail(error: Error): never {
-  process.stderr.write(`${error.message}\n`)
+/** Ends this process, the generator's. */
+export function fail(reason: string): never {
+  process.stderr.write(`${reason}\n`)
   process.exit(1)
 }
