@@ -1,14 +1,22 @@
 import { ZooKeeper } from '@conclave/client'
 import { formatEndpoint } from '@conclave/core'
 import { ApacheEnsemble, eventually, leakGuard } from '@conclave/testing'
+import { createHash } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+
+/** Whoever may do anything, the change of the ensemble's members included. */
+const SUPERUSER = 'super:for-tests'
 
 let assertClean: () => Promise<void>
 let ensemble: ApacheEnsemble
 
 beforeAll(async () => {
   assertClean = leakGuard()
-  ensemble = await ApacheEnsemble.start({ tickTimeMs: 500 })
+  const superDigest = `super:${createHash('sha1').update(SUPERUSER).digest('base64')}`
+  ensemble = await ApacheEnsemble.start({
+    tickTimeMs: 500,
+    settings: { reconfigEnabled: 'true', 'DigestAuthenticationProvider.superDigest': superDigest },
+  })
 })
 
 afterAll(async () => {
@@ -74,4 +82,32 @@ test('ensemble - without a quorum nothing is acknowledged, and with one again al
   expect((await zk.getData('/quorum')).data?.toString()).toBe('1')
   await second!.restart()
   await zk.close()
+})
+
+test('ensemble - a member leaves and joins again, and who watches the configuration is told', async () => {
+  const auth = [{ scheme: 'digest', auth: SUPERUSER }]
+  await using zk = await ZooKeeper.connect(ensemble.connectString, { auth })
+  await using other = await ZooKeeper.connect(ensemble.connectString)
+  const told: string[] = []
+  const { data } = await other.getConfig({ watch: ({ type, path }) => told.push(`${type} ${path}`) })
+  const members = data!.toString().split('\n')
+  // One that neither of the two is connected to, because it ends its connections.
+  const id = [1, 2, 3].find(
+    number => ![zk, other].some(session => serverOf(session) === ensemble.servers[number - 1]),
+  )
+  const member = members.find(line => line.startsWith(`server.${id}=`))
+
+  const without = await zk.reconfig({ leavingServers: String(id) })
+  expect(without.data!.toString()).not.toContain(member)
+  await eventually(() => told.length > 0, { what: 'the watch on the configuration' })
+  expect(told).toEqual(['nodeDataChanged /zookeeper/config'])
+
+  await expect(zk.reconfig({ joiningServers: member, fromConfig: 0x7fff_ffffn })).rejects.toMatchObject({
+    code: 'BAD_VERSION',
+    outcome: 'not-applied',
+  })
+  await expect(other.reconfig({ joiningServers: member })).rejects.toMatchObject({ code: 'NO_AUTH' })
+  const again = await zk.reconfig({ joiningServers: member })
+  expect(again.data!.toString().split('\n')).toContain(member)
+  expect(again.stat.mzxid).toBeGreaterThan(without.stat.mzxid)
 })

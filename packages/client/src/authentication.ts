@@ -1,4 +1,4 @@
-import { deferred, type Deferred, type Random } from '@conclave/core'
+import { deferred, UsageError, type Deferred, type Random } from '@conclave/core'
 import { auth as authOperation, sasl, SpecialXid, type JuteReader } from '@conclave/protocol'
 import { SASL_XID, type Connection } from './connection.ts'
 import { toBytes } from './data.ts'
@@ -35,7 +35,11 @@ export class Authentication {
     this.#random = options.random
     this.#identities = options.auth.map(identityOf)
     this.#saslProven.promise.catch(() => {})
-    if (options.sasl === undefined) this.#saslProven.resolve()
+    const { sasl: credentials } = options
+    if (credentials === undefined) this.#saslProven.resolve()
+    else if (typeof credentials.username !== 'string' || typeof credentials.password !== 'string') {
+      throw new UsageError('sasl has a username and a password, both strings')
+    }
   }
 
   /** Resolves when a server has taken all of it; rejects when one refused something, or the session has ended. */
@@ -105,7 +109,12 @@ export class Authentication {
   }
 }
 
+/** Throws `UsageError` where it is none, without what may be secret in it. */
 function identityOf(info: AuthInfo): Identity {
+  const { scheme, auth } = info
+  if (typeof scheme !== 'string' || !(typeof auth === 'string' || auth instanceof Uint8Array)) {
+    throw new UsageError('an identity has a scheme (a string) and an auth (a string or bytes)')
+  }
   const proven = deferred()
   // Whoever asked is told; those of the options are asked about only while connecting.
   proven.promise.catch(() => {})

@@ -154,7 +154,7 @@ export class Connection {
 
   /**
    * Writes a request and returns its xid; a larger one than servers take is not written, and its size is returned
-   * as a negative number.
+   * as a negative number. What cannot be encoded throws, and leaves nothing behind.
    */
   send<Request>(operation: Operation<Request, unknown>, request: Request): number {
     const start = this.#beginFrame()
@@ -162,7 +162,12 @@ export class Connection {
     const xid = this.#xid === MAX_XID ? 1 : this.#xid + 1
     writer.int32(xid)
     writer.int32(operation.opCode)
-    operation.request.write(writer, request)
+    try {
+      operation.request.write(writer, request)
+    } catch (error) {
+      writer.truncate(start)
+      throw error
+    }
     const size = writer.length - start - FRAME_HEADER_BYTES
     if (size > this.#limits.maxRequestBytes) {
       writer.truncate(start)

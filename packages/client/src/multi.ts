@@ -1,5 +1,7 @@
+import { UsageError } from '@conclave/core'
 import {
   createModeToFlags,
+  isCreateMode,
   ErrorCode,
   errorCodeName,
   hasTtl,
@@ -63,6 +65,7 @@ export function toMultiOp(op: TransactionOp, chroot: Chroot): MultiOp {
   switch (op.op) {
     case 'create': {
       const { mode = 'persistent', acl = OPEN_ACL, ttlMs = 0 } = op
+      if (!isCreateMode(mode)) throw new UsageError(`there is no mode ${String(mode)}`)
       const request = { path, data: toBytes(op.data ?? null), acl, flags: createModeToFlags(mode) }
       if (hasTtl(mode)) return { op: 'createTtl', ...request, ttlMs }
       return { op: mode === 'container' ? 'createContainer' : 'create', ...request }

@@ -1,6 +1,7 @@
 import { UsageError } from '@conclave/core'
 import {
   createModeToFlags,
+  isCreateMode,
   hasTtl,
   isSequential,
   OPEN_ACL,
@@ -103,6 +104,7 @@ export abstract class Operations {
     options: CreateOptions = {},
   ): Promise<{ path: string; stat: Stat }> {
     const { mode = 'persistent', acl = OPEN_ACL, ttlMs, signal } = options
+    if (!isCreateMode(mode)) return Promise.reject(new UsageError(`there is no mode ${String(mode)}`))
     const record = {
       path: this.#chroot.prepend(path),
       data: toBytes(data),
@@ -163,6 +165,9 @@ export abstract class Operations {
     path: string,
     { watch, level, signal }: ReadOptions,
   ): Promise<Result> {
+    if (watch !== undefined && typeof watch !== 'function') {
+      return Promise.reject(new UsageError('watch is the function to call with the event'))
+    }
     const request = { path: this.#chroot.prepend(path), watch: watch !== undefined }
     const options = { path, watcher: watch, signal }
     if (level === undefined || level === 'session')
@@ -246,7 +251,7 @@ export abstract class Operations {
   }
 
   /** Proves one more identity, now and on every further connection. A refusal ends the session. */
-  addAuth(scheme: string, auth: Uint8Array | string): Promise<void> {
+  async addAuth(scheme: string, auth: Uint8Array | string): Promise<void> {
     return this.#session.addAuth({ scheme, auth })
   }
 

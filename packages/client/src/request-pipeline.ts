@@ -1,4 +1,4 @@
-import type { Clock } from '@conclave/core'
+import { messageOf, type Clock } from '@conclave/core'
 import {
   AddWatchMode,
   pathProblem,
@@ -104,7 +104,7 @@ export class RequestPipeline {
       const { path, signal } = options
       const problem = path === undefined ? undefined : pathProblem(path, options.sequential)
       if (problem !== undefined) {
-        return reject(new BadArgumentsError({ operation: call.name, path, cause: new Error(problem) }))
+        return reject(new BadArgumentsError({ operation: call.name, path }, problem))
       }
       const pending = new PendingRequest(call as Call, request, path, options.watcher)
       pending.resolve = resolve as (value: unknown) => void
@@ -129,9 +129,15 @@ export class RequestPipeline {
     })
   }
 
-  /** `false` when it was refused for its size. */
+  /** `false` when it was refused, for its size or because it cannot be encoded. */
   #write(connection: Connection, pending: PendingRequest): boolean {
-    const xid = connection.send(pending.call.operation, this.#toSend(pending))
+    let xid: number
+    try {
+      xid = connection.send(pending.call.operation, this.#toSend(pending))
+    } catch (cause) {
+      pending.reject(new BadArgumentsError({ ...pending.context, cause }, messageOf(cause)))
+      return false
+    }
     if (xid < 0) {
       pending.reject(new RequestTooLargeError(-xid, this.#options.maxRequestBytes, pending.context))
       return false

@@ -41,11 +41,11 @@ export class UnimplementedError extends ZooKeeperError {
   }
 }
 
-/** The arguments cannot work, such as deleting `/`. */
+/** The arguments cannot work, such as deleting `/`. What is seen before anything is sent says what is wrong. */
 export class BadArgumentsError extends ZooKeeperError {
   override readonly name = 'BadArgumentsError'
-  constructor(context?: ErrorContext) {
-    super({ code: 'BAD_ARGUMENTS', what: 'the server refused the arguments' }, context)
+  constructor(context?: ErrorContext, what: string = 'the server refused the arguments') {
+    super({ code: 'BAD_ARGUMENTS', what }, context)
   }
 }
 

@@ -52,6 +52,29 @@ describe('operations', () => {
     }
   })
 
+  test('arguments - what only JavaScript lets through is refused, and costs no other request anything', async () => {
+    const wrong = zk as unknown as Record<
+      'create' | 'getData' | 'multi' | 'addAuth',
+      (...args: unknown[]) => unknown
+    >
+    const calls: (readonly [unknown, string])[] = [
+      [wrong.create('/a', 5), 'create /a: data must be bytes, a string or null'],
+      [wrong.create('/a', [1, 2]), 'create /a: data must be bytes, a string or null'],
+      [wrong.create('/a', null, { mode: 'permanent' }), 'there is no mode permanent'],
+      [wrong.create('/a', null, { acl: 5 }), 'create /a: '],
+      [wrong.getData(5), 'getData 5: a path must be a string'],
+      [wrong.getData('/', { watch: true }), 'watch is the function to call'],
+      [wrong.multi([{ op: 'create', path: '/a', mode: 'permanent' }]), 'there is no mode permanent'],
+      [wrong.addAuth('digest'), 'an identity has a scheme'],
+      [zk.create('/a', 'right'), ''],
+    ]
+    const outcomes = await Promise.allSettled(calls.map(([call]) => call))
+    const told = outcomes.map(outcome => (outcome.status === 'rejected' ? String(outcome.reason) : ''))
+    expect(told).toEqual(calls.map(([, message]) => expect.stringContaining(message)))
+    expect((await zk.getData('/a')).data?.toString()).toBe('right')
+    expect((await zk.getChildren('/')).children.toSorted()).toEqual(['a', 'zookeeper'])
+  })
+
   test('data - what was read stays as it was, whatever is read afterwards', async () => {
     await zk.create('/a', 'first')
     const { data } = await zk.getData('/a')

@@ -188,6 +188,18 @@ describe('options', () => {
     )
     await expect(ZooKeeper.connect('zk1', { connectTimeoutMs: NaN })).rejects.toThrow(UsageError)
   })
+
+  test('identities - what is none is refused, and nothing secret is said of it', async () => {
+    for (const options of [
+      { auth: [{ scheme: 'digest', credentials: 'ann:secret' }] },
+      { auth: [{ auth: 'ann:secret' }] },
+      { sasl: { user: 'ann', password: 'secret' } },
+    ] as unknown as ConnectOptions[]) {
+      const error: unknown = await ZooKeeper.connect('zk1', options).catch(caught => caught)
+      expect(error).toBeInstanceOf(UsageError)
+      expect(String(error)).not.toContain('secret')
+    }
+  })
 })
 
 describe('errors', () => {

@@ -20,6 +20,11 @@ const FLAGS: Record<CreateMode, number> = {
 
 const MODES = Object.keys(FLAGS) as CreateMode[]
 
+/** Whether that is the name of a mode. */
+export function isCreateMode(mode: unknown): mode is CreateMode {
+  return MODES.includes(mode as CreateMode)
+}
+
 /** The `flags` field of a create request. */
 export function createModeToFlags(mode: CreateMode): number {
   return FLAGS[mode]

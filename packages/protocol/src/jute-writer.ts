@@ -139,6 +139,8 @@ export class JuteWriter {
   /** Jute's `buffer`; `null`, the length -1, and empty, the length 0, are two things. */
   bytes(value: Uint8Array | null): void {
     if (value === null) return this.int32(-1)
+    // Whoever calls from JavaScript may give anything, and a length that is none would spoil the buffer.
+    if (!(value instanceof Uint8Array)) throw new TypeError('data must be bytes, a string or null')
     const at = this.#reserve(4 + value.length)
     this.#view.setInt32(at, value.length)
     this.#buffer.set(value, at + 4)

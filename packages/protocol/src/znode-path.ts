@@ -3,6 +3,7 @@
  * `PathUtils.validatePath`. With `sequential` the path may end in `/`, because a number follows.
  */
 export function pathProblem(path: string, sequential: boolean = false): string | undefined {
+  if (typeof path !== 'string') return 'a path must be a string'
   const checked = sequential ? path + '1' : path
   if (checked.length === 0) return 'a path cannot be empty'
   if (checked.charCodeAt(0) !== 0x2f) return 'a path must start with /'

@@ -21,13 +21,18 @@ export class ApacheEnsemble implements AsyncDisposable {
   /** Resolves when every server serves requests. */
   static async start({ size = 3, ...options }: ApacheEnsembleOptions = {}): Promise<ApacheEnsemble> {
     const lines: Record<string, string> = {}
+    const ports: number[] = []
     for (let id = 1; id <= size; id++) {
-      lines[`server.${id}`] = `127.0.0.1:${await freePort()}:${await freePort()}`
+      const port = await freePort()
+      ports.push(port)
+      // With the client's address, as a reconfiguration wants it.
+      lines[`server.${id}`] = `127.0.0.1:${await freePort()}:${await freePort()};127.0.0.1:${port}`
     }
     const servers: ApacheZooKeeper[] = []
-    for (let id = 1; id <= size; id++) {
+    for (const [i, port] of ports.entries()) {
+      const id = i + 1
       const settings = { initLimit: 10, syncLimit: 5, ...options.settings, ...lines }
-      const server = await ApacheZooKeeper.prepare({ ...options, settings })
+      const server = await ApacheZooKeeper.prepare({ ...options, port, settings })
       await mkdir(server.dataDir, { recursive: true })
       await writeFile(join(server.dataDir, 'myid'), `${id}\n`)
       servers.push(server)
