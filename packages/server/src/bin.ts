@@ -1,13 +1,9 @@
 #!/usr/bin/env node
 import { parseArgs } from 'node:util'
-import { codeOf, consoleLogger, messageOf, nodeClock, UsageError } from '@conclave/core'
-import type { AuditListener } from './audit/audit-event.ts'
-import type { ZooCfg } from './config/zoo-cfg.ts'
+import { codeOf, consoleLogger, messageOf, UsageError } from '@conclave/core'
+import { readServerOptions } from './config/command-line.ts'
 import { EmbeddedServer } from './embedded-server.ts'
 import type { ServerOptions } from './server-options.ts'
-
-/** Where `audit.enable` of a zoo.cfg writes, as Apache's server does. */
-const AUDIT_LOG = 'zookeeper_audit.log'
 
 const USAGE =
   'usage: bin.js --data-dir DIR | --config zoo.cfg [--host H] [--port P] [--tick-time-ms N] [--idle-exit-ms N] [--snap-count N] [--audit-log FILE] [--verbose]'
@@ -27,45 +23,21 @@ async function readOptions(args: string[]): Promise<ServerOptions> {
       verbose: { type: 'boolean' },
     },
   })
+  if (values['data-dir'] === undefined && values.config === undefined) throw new UsageError(USAGE)
   const logger = consoleLogger(values.verbose === true ? 'info' : 'warn')
-  const configured = values.config === undefined ? undefined : await readConfig(values.config)
-  for (const warning of configured?.warnings ?? []) logger.log('warn', warning)
-  const dataDir = values['data-dir'] ?? configured?.options.dataDir
-  if (dataDir === undefined) throw new UsageError(USAGE)
-  const port = number(values, 'port')
-  const tickTimeMs = number(values, 'tick-time-ms')
-  const idleExitMs = number(values, 'idle-exit-ms')
-  const snapCount = number(values, 'snap-count')
-  const auditPath = values['audit-log'] ?? (configured?.wantsAudit === true ? AUDIT_LOG : undefined)
-  return {
-    ...configured?.options,
-    dataDir,
-    ...(auditPath !== undefined && { audit: await auditFile(auditPath) }),
-    ...(values.host !== undefined && { host: values.host }),
-    ...(port !== undefined && { port }),
-    ...(tickTimeMs !== undefined && { tickTimeMs }),
-    ...(idleExitMs !== undefined && { idleExitMs }),
-    ...(snapCount !== undefined && { snapCount }),
+  const { options, warnings } = await readServerOptions({
+    config: values.config,
+    dataDir: values['data-dir'],
+    host: values.host,
+    port: number(values, 'port'),
+    tickTimeMs: number(values, 'tick-time-ms'),
+    idleExitMs: number(values, 'idle-exit-ms'),
+    snapCount: number(values, 'snap-count'),
+    auditLog: values['audit-log'],
     logger,
-  }
-}
-
-/** What reads it is loaded only now: a server without one is ready sooner. */
-async function readConfig(path: string): Promise<ZooCfg> {
-  const [{ readZooCfg }, { readConfigFile }] = await Promise.all([
-    import('./config/zoo-cfg.ts'),
-    import('./config/config-file.ts'),
-  ])
-  try {
-    return readZooCfg(readConfigFile(path))
-  } catch (error) {
-    if (codeOf(error) === 'USAGE') throw error
-    throw new UsageError(`cannot read the configuration ${path} (${codeOf(error) ?? 'unknown error'})`, error)
-  }
-}
-
-async function auditFile(path: string): Promise<AuditListener> {
-  return (await import('./audit/audit-file.ts')).auditFile(path, nodeClock)
+  })
+  for (const warning of warnings) logger.log('warn', warning)
+  return options
 }
 
 function number(values: Record<string, unknown>, name: string): number | undefined {

@@ -1,4 +1,6 @@
+export { readServerOptions, type CommandLine, type ConfiguredServer } from './config/command-line.ts'
 export { readZooCfg, type ZooCfg } from './config/zoo-cfg.ts'
+export { readDataDir, readZooCfgFile } from './config/zoo-cfg-file.ts'
 export { ADDRESS_FILE, type ServerAddress } from './address-file.ts'
 export type { AuditEvent, AuditListener } from './audit/audit-event.ts'
 export { auditLine } from './audit/audit-event.ts'
