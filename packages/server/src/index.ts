@@ -9,7 +9,12 @@ export { PastTree, readTreeAt, type PastTreeOptions, type PastZnode } from './pa
 export type { AdminOptions, PageOptions } from './admin/admin-pages.ts'
 export type { SaslOptions } from './pipeline/authentication.ts'
 export type { SecureOptions, ServerOptions } from './server-options.ts'
-export { CorruptDataError, DataFolderError, DataFolderLockedError } from './storage/storage-errors.ts'
+export {
+  CorruptDataError,
+  DataFolderError,
+  DataFolderGoneError,
+  DataFolderLockedError,
+} from './storage/storage-errors.ts'
 export { type LoggedChange, type LoggedTransaction } from './inspect/describe-transaction.ts'
 export { followLog, type FollowOptions } from './inspect/follow-log.ts'
 export * from './inspect/inspect-files.ts'

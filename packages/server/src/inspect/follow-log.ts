@@ -2,6 +2,7 @@ import { basename, join } from 'node:path'
 import { codeOf, nodeClock, nodeDisk, sleep, type Clock, type Disk } from '@conclave/core'
 import { DataFolder, type ZxidFile } from '../storage/data-folder.ts'
 import { readLogFrom } from '../storage/log-reader.ts'
+import { DataFolderGoneError } from '../storage/storage-errors.ts'
 import type { TxnRecord } from '../storage/txn-record.ts'
 import { describeTransaction, type LoggedTransaction } from './describe-transaction.ts'
 
@@ -22,7 +23,8 @@ export interface FollowOptions {
  * Reads the transactions of a data folder as `inspectLog` does, and then those that its server goes on to write, through
  * restarts and from one log file to the next, until the signal ends it. It reads what was written, not what is durable:
  * what a failing disk takes back was never acknowledged, but may have been shown. A log that the server purges before
- * it was read is missing. Throws as `inspectLog`.
+ * it was read is missing. What is not there yet is waited for; once it was there and is so no more, it throws
+ * `DataFolderGoneError`. Throws as `inspectLog` besides.
  */
 export async function followLog(
   path: string,
@@ -33,7 +35,11 @@ export async function followLog(
   /** The log that is being read, by the zxid in its name, and how far. */
   let present = -1
   let offset = 0
+  let depth = 0
   while (signal?.aborted !== true) {
+    const depthBefore = depth
+    depth = await folder.depth()
+    if (depth < depthBefore) throw new DataFolderGoneError(folder.path)
     const files = (await folder.logs()).filter(({ zxid }) => zxid >= present)
     for (const file of files) {
       // There is a later one, so the one before is complete, and was read to its end.

@@ -68,6 +68,12 @@ export class DataFolder {
     }
   }
 
+  /** How much of it there is: nothing, the folder, or what is for its logs as well. */
+  async depth(): Promise<0 | 1 | 2> {
+    if ((await this.#names(this.logVersionPath)) !== undefined) return 2
+    return (await this.#names(this.path)) === undefined ? 0 : 1
+  }
+
   /** Whether as much can be written as the log may ask for next. */
   async isWritable(): Promise<boolean> {
     const path = `${this.logVersionPath}/${TEMPORARY_PREFIX}probe`

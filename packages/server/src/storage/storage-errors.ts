@@ -8,6 +8,14 @@ export class DataFolderError extends ConclaveError {
   }
 }
 
+/** The data folder, which was there, is there no more. */
+export class DataFolderGoneError extends ConclaveError {
+  override readonly name = 'DataFolderGoneError'
+  constructor(folder: string) {
+    super(`the data folder ${folder} is there no more`, { code: 'DATA_FOLDER_GONE' })
+  }
+}
+
 /** Another live server has the data folder. */
 export class DataFolderLockedError extends ConclaveError {
   override readonly name = 'DataFolderLockedError'

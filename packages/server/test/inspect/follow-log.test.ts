@@ -1,6 +1,7 @@
 import { create, OPEN_ACL } from '@conclave/protocol'
 import { EmbeddedServer, followLog, inspectLog, type LoggedTransaction } from '@conclave/server'
 import { eventually, RawSession, temporaryFolder } from '@conclave/testing'
+import { rm } from 'node:fs/promises'
 import { expect, test } from 'vitest'
 
 async function createAll(server: EmbeddedServer, paths: readonly string[]): Promise<void> {
@@ -60,4 +61,24 @@ test('follow log - a folder without a log is waited for', async () => {
   const whole: LoggedTransaction[] = []
   await inspectLog(folder.path, transaction => void whole.push(transaction), { withData: true })
   expect(whole).toEqual(seen)
+})
+
+test('follow log - a folder that goes ends it, one that never was is waited for', async () => {
+  await using folder = temporaryFolder()
+  const dataDir = `${folder.path}/data`
+  const stop = new AbortController()
+  const seen: LoggedTransaction[] = []
+  const following = followLog(dataDir, transaction => void seen.push(transaction), {
+    signal: stop.signal,
+    pollMs: 1,
+  })
+  const server = await EmbeddedServer.start({ dataDir, port: 0 })
+  await createAll(server, ['/a'])
+  await eventually(() => seen.length === 2, { what: 'the first transactions' })
+  await server.close()
+  await rm(dataDir, { recursive: true })
+  await expect(following).rejects.toMatchObject({
+    code: 'DATA_FOLDER_GONE',
+    message: `the data folder ${dataDir} is there no more`,
+  })
 })
