@@ -5,6 +5,8 @@ export interface ServerAddress extends ProcessIdentity {
   readonly host: string
   readonly port: number
   readonly startedAt: string
+  /** Whether that port takes TLS alone. */
+  readonly isSecure?: true
 }
 
 /** The name of the address file in a data folder. */

@@ -89,7 +89,9 @@ export class EmbeddedServer {
     const { pipeline, state } = await this.#open(true)
     await this.#listen()
     this.#lifecycle.start()
-    await writeAddressFile(this.#platform.disk, this.#folder.path, { ...ownIdentity(), ...this.endpoint })
+    const isSecure = this.#plain === undefined ? { isSecure: true as const } : {}
+    const address = { ...ownIdentity(), ...this.endpoint, ...isSecure }
+    await writeAddressFile(this.#platform.disk, this.#folder.path, address)
     // What has arrived by now is heard before anybody's time is up.
     this.#every(this.#settings.tickTimeMs, () => setImmediate(() => this.#core?.pipeline.expireSessions()))
     this.#every(this.#settings.containerCheckIntervalMs, () => {

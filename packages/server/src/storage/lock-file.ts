@@ -4,6 +4,7 @@ import {
   ownIdentity,
   sleep,
   uuid,
+  type Disk,
   type Platform,
   type ProcessIdentity,
 } from '@conclave/core'
@@ -91,25 +92,15 @@ export class LockFile {
   }
 
   async #readOthers(): Promise<Claim[]> {
+    const { disk } = this.#platform
     const others: Claim[] = []
-    for (const name of await this.#platform.disk.list(this.#folder)) {
-      const id = name.slice(PREFIX.length)
-      if (!name.startsWith(PREFIX) || name.endsWith(UNFINISHED) || id === this.#claim.id) continue
-      const other = await this.#read(id)
+    for (const id of await claimIds(disk, this.#folder)) {
+      if (id === this.#claim.id) continue
+      const other = await readClaim(disk, this.#pathOf(id))
       if (other !== undefined && isStillRunning(other)) others.push(other)
       else await this.#remove(id)
     }
     return others
-  }
-
-  /** `undefined` for one that has just gone, and for one of which a power failure has left the name alone. */
-  async #read(id: string): Promise<Claim | undefined> {
-    try {
-      return JSON.parse((await readFile(this.#platform.disk, this.#pathOf(id))).toString()) as Claim
-    } catch (error) {
-      if (error instanceof SyntaxError || codeOf(error) === 'ENOENT') return undefined
-      throw error
-    }
   }
 
   async #remove(id: string): Promise<void> {
@@ -121,8 +112,45 @@ export class LockFile {
   }
 
   #pathOf(id: string): string {
-    return `${this.#folder}/${PREFIX}${id}`
+    return pathOf(this.#folder, id)
   }
+}
+
+/**
+ * The live process that has a data folder, or is about to take it, or has not quite left it; `undefined` where there is
+ * none, or no folder. To look changes nothing.
+ */
+export async function lockHolder(disk: Disk, folder: string): Promise<ProcessIdentity | undefined> {
+  const claims: Claim[] = []
+  for (const id of await claimIds(disk, folder)) {
+    const claim = await readClaim(disk, pathOf(folder, id))
+    if (claim !== undefined && isStillRunning(claim)) claims.push(claim)
+  }
+  return claims.find(claim => claims.every(other => other === claim || isBefore(claim, other)))
+}
+
+async function claimIds(disk: Disk, folder: string): Promise<string[]> {
+  const names = await disk.list(folder).catch((error: unknown) => {
+    if (codeOf(error) === 'ENOENT') return []
+    throw error
+  })
+  return names
+    .filter(name => name.startsWith(PREFIX) && !name.endsWith(UNFINISHED))
+    .map(name => name.slice(PREFIX.length))
+}
+
+/** `undefined` for one that has just gone, and for one of which a power failure has left the name alone. */
+async function readClaim(disk: Disk, path: string): Promise<Claim | undefined> {
+  try {
+    return JSON.parse((await readFile(disk, path)).toString()) as Claim
+  } catch (error) {
+    if (error instanceof SyntaxError || codeOf(error) === 'ENOENT') return undefined
+    throw error
+  }
+}
+
+function pathOf(folder: string, id: string): string {
+  return `${folder}/${PREFIX}${id}`
 }
 
 /** Whoever has the folder came before those that start now, as long as the clock is not set back: then it is slower. */

@@ -1,6 +1,8 @@
 import { tlsNetwork } from '@conclave/core'
 import { create, getData, OPEN_ACL, ping, whoAmI } from '@conclave/protocol'
+import { ADDRESS_FILE } from '@conclave/server'
 import { fourLetterWord, RawSession, testCertificates } from '@conclave/testing'
+import { readFile } from 'node:fs/promises'
 import { expect, test } from 'vitest'
 import { startServer } from '../support/embedded.ts'
 
@@ -76,6 +78,8 @@ test('tls - the plain port takes it as well, where it is told to', async () => {
 test('tls - without a plain port the secure one is where the server is found', async () => {
   await using running = await startServer({ secure: { ...secure('none').secure, only: true } })
   expect(running.server.endpoint).toEqual(running.server.secureEndpoint)
+  const address = JSON.parse(await readFile(`${running.dataDir}/${ADDRESS_FILE}`, 'utf8')) as unknown
+  expect(address).toMatchObject({ ...running.server.endpoint, isSecure: true })
   const network = tlsNetwork({ ca: authority.cert })
   await using session = await RawSession.connect(running.server.endpoint, { network })
   expect((await session.call(ping, undefined)).errorCode).toBe(0)

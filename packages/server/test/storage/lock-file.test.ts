@@ -2,7 +2,7 @@ import { nodePlatform, ownIdentity, type Clock, type Disk } from '@conclave/core
 import { SimulatedDisk } from '@conclave/testing'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { LockFile } from '../../src/storage/lock-file.ts'
+import { LockFile, lockHolder } from '../../src/storage/lock-file.ts'
 
 const FOLDER = '/data'
 const path = (id: string): string => `${FOLDER}/conclave-server.lock.${id}`
@@ -68,6 +68,20 @@ describe('lock file', () => {
     const lock = await LockFile.acquire({ ...nodePlatform, clock, disk }, FOLDER)
     expect(await disk.list(FOLDER)).toHaveLength(1)
     await lock.release()
+  })
+
+  test('looking - tells who has the folder, and removes nothing', async () => {
+    const disk = await newDisk()
+    expect(await lockHolder(disk, '/none')).toBeUndefined()
+    const { pid } = ownIdentity()
+    await write(disk, 'old', JSON.stringify({ id: 'old', pid, startedAt: '2020-01-01T00:00:00.000Z' }))
+    await write(disk, 'torn', '')
+    expect(await lockHolder(disk, FOLDER)).toBeUndefined()
+    expect(await disk.list(FOLDER)).toHaveLength(2)
+    const lock = await LockFile.acquire({ ...nodePlatform, clock, disk }, FOLDER)
+    expect(await lockHolder(disk, FOLDER)).toMatchObject({ pid })
+    await lock.release()
+    expect(await lockHolder(disk, FOLDER)).toBeUndefined()
   })
 
   test('full disk - what was begun is removed', async () => {
