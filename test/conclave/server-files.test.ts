@@ -1,9 +1,15 @@
 import { spawnSync } from 'node:child_process'
-import { truncateSync, writeFileSync } from 'node:fs'
+import { mkdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { ZooKeeper } from '@conclave/client'
-import { ApacheZooKeeper, EmbeddedServerProcess, TemporaryFolder } from '@conclave/testing'
+import {
+  ApacheZooKeeper,
+  EmbeddedServerProcess,
+  eventually,
+  TemporaryFolder,
+  TestProcess,
+} from '@conclave/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
 const program = fileURLToPath(new URL('../../packages/conclave/dist/bin.js', import.meta.url))
@@ -14,8 +20,8 @@ function conclave(...args: string[]): { status: number | null; stdout: string; s
 
 function ndjson(text: string): Record<string, unknown>[] {
   return text
-    .trimEnd()
     .split('\n')
+    .filter(line => line !== '')
     .map(line => JSON.parse(line) as Record<string, unknown>)
 }
 
@@ -92,6 +98,88 @@ describe.each([
     )
     expect(znodes.find(({ path }) => path === '/a')).toMatchObject({ dataLength: 5, version: 1, cversion: 2 })
     expect(conclave('snapshot', snapshotted).stdout).toMatch(/^\/a {2}5 bytes {2}version 1 /m)
+  })
+})
+
+describe.each([
+  ['embedded server', EmbeddedServerProcess],
+  ['Apache ZooKeeper', ApacheZooKeeper],
+] as const)('log --follow on the %s', (_name, Server) => {
+  test('log - what is there and what comes, through restarts, each line at once, until Ctrl-C', async () => {
+    await using folder = new TemporaryFolder()
+    const dataDir = join(folder.path, 'data')
+    await using server = await Server.start({ dataDir })
+    const create = async (path: string): Promise<void> => {
+      await using zk = await ZooKeeper.connect(server.connectString)
+      await zk.create(path)
+    }
+    await create('/before')
+    const follower = new TestProcess(process.execPath, [program, 'log', '-f', '--json', dataDir])
+    const paths = (): unknown[] =>
+      ndjson(follower.stdout).flatMap(({ change }) => (change as { path?: string }).path ?? [])
+    await eventually(() => paths().length === 1, { what: 'what was there' })
+    await create('/while')
+    await eventually(() => paths().length === 2, { what: 'what was added' })
+    await server.stop()
+    await server.restart()
+    await create('/after')
+    await eventually(() => paths().length === 3, { what: 'what is in the next file' })
+    expect(paths()).toEqual(['/before', '/while', '/after'])
+    const zxids = ndjson(follower.stdout).map(({ zxid }) => Number(zxid))
+    expect(zxids).toEqual([...new Set(zxids)].sort((a, b) => a - b))
+    follower.signal('SIGINT')
+    expect(await follower.ended).toEqual({ code: 0, signal: null })
+    expect(follower.stderr).toBe('')
+  })
+})
+
+describe('log --follow', () => {
+  const folder = new TemporaryFolder()
+  const dataDir = join(folder.path, 'data')
+  afterAll(() => folder.remove())
+
+  test('a folder without a log - is waited for; once it has gone, that is the end', async () => {
+    mkdirSync(dataDir)
+    const follower = new TestProcess(process.execPath, [program, 'log', '--follow', dataDir])
+    await eventually(() => follower.stderr.includes('waiting for one'))
+    const server = await EmbeddedServerProcess.start({ dataDir })
+    const zk = await ZooKeeper.connect(server.connectString)
+    await zk.create('/a')
+    await zk.close()
+    await eventually(() => follower.stdout.includes(' /a '))
+    await server.stop()
+    rmSync(dataDir, { recursive: true })
+    expect(await follower.ended).toEqual({ code: 1, signal: null })
+    expect(follower.stderr.trimEnd().split('\n')).toEqual([
+      `There is no log in ${dataDir} yet: waiting for one.`,
+      `conclave: the data folder ${dataDir} is there no more`,
+    ])
+  })
+
+  test('a reader that has enough - ends without a word of it', async () => {
+    await using server = await EmbeddedServerProcess.start()
+    await using zk = await ZooKeeper.connect(server.connectString)
+    const script = '"$0" "$1" log -f "$2" | head -n 1; echo "ended with ${PIPESTATUS[0]}"'
+    const args = ['-c', script, process.execPath, program, server.dataDir]
+    const follower = new TestProcess('bash', args)
+    let count = 0
+    await eventually(async () => {
+      await zk.create(`/n${count++}`)
+      return follower.stdout.includes('ended with 0')
+    })
+    expect(follower.stderr).toBe('')
+  })
+
+  test.each([
+    ['no such folder', 'none'],
+    ['a file', 'file'],
+  ])('%s - one sentence that names it', (_what, name) => {
+    writeFileSync(join(folder.path, 'file'), 'x')
+    const { status, stderr } = conclave('log', '-f', join(folder.path, name))
+    expect(status).toBe(2)
+    expect(stderr).toBe(
+      `conclave: ${join(folder.path, name)} is no folder: --follow takes a data folder of ZooKeeper\n`,
+    )
   })
 })
 

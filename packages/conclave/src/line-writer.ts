@@ -18,12 +18,21 @@ export class LineWriter {
   #gathered = ''
   #flush: NodeJS.Immediate | undefined
   #error: Error | undefined
+  readonly #failed = new AbortController()
 
   private constructor(stream: Writable, name: string, file?: FileHandle) {
     this.#stream = stream
     this.#name = name
     this.#file = file
-    stream.on('error', error => (this.#error ??= error))
+    stream.on('error', error => {
+      this.#error ??= error
+      this.#failed.abort()
+    })
+  }
+
+  /** Aborts when there is nobody any more to write for: the reader has gone, or the disk is full. */
+  get failed(): AbortSignal {
+    return this.#failed.signal
   }
 
   /**
@@ -50,10 +59,7 @@ export class LineWriter {
   async write(line: string): Promise<void> {
     this.#throwIfFailed()
     this.#gathered += `${line}\n`
-    if (this.#gathered.length < MAX_GATHERED_CHARS) {
-      this.#flush ??= setImmediate(() => this.#send())
-      return
-    }
+    if (this.#gathered.length < MAX_GATHERED_CHARS) return this.#sendSoon()
     if (this.#send()) return
     await once(this.#stream, 'drain').catch(() => {})
     this.#throwIfFailed()
@@ -64,6 +70,7 @@ export class LineWriter {
     this.#throwIfFailed()
     this.#gathered += `${line}\n`
     if (this.#gathered.length >= MAX_GATHERED_CHARS) this.#send()
+    else this.#sendSoon()
   }
 
   /** Resolves when every line has been taken by the system. */
@@ -84,6 +91,10 @@ export class LineWriter {
     return new Promise((resolve, reject) => {
       this.#stream.write('', error => (error ? reject(error) : resolve()))
     })
+  }
+
+  #sendSoon(): void {
+    this.#flush ??= setImmediate(() => this.#send())
   }
 
   #send(): boolean {
