@@ -1,35 +1,24 @@
-import { spawn } from 'node:child_process'
-import { closeSync, openSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
-import { connect } from 'node:net'
-import { dirname, join, resolve } from 'node:path'
+import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { resolve } from 'node:path'
 import type { HostProvider } from '@conclave/client'
 import {
   Backoff,
   codeOf,
-  ConclaveError,
+  isStillRunning,
   nodeClock,
-  nodeDisk,
   nodePlatform,
   sleep,
-  UsageError,
   type Endpoint,
 } from '@conclave/core'
+import { askServer } from './server/ask.ts'
+import { EmbeddedServerError } from './embedded-server-error.ts'
 import { isProcessAlive } from './process-alive.ts'
-
-/** The embedded server could not be started. The message is the server's own sentence. */
-export class EmbeddedServerError extends ConclaveError {
-  override readonly name = 'EmbeddedServerError'
-  constructor(message: string, cause?: unknown) {
-    super(message, { code: 'EMBEDDED_SERVER', cause })
-  }
-}
+import { readServerAddress } from './server/address.ts'
+import { checkServerFolder, makeServerFolder, serverFile, unusableFolder } from './server/folder.ts'
+import { launchServer, LOCKED_EXIT_CODE } from './server/launch.ts'
 
 /** How long the server stays up after the last session has gone, in milliseconds. */
 const IDLE_EXIT_MS = 30_000
-
-/** The exit code of a server that found another live one on its folder. */
-const LOCKED_EXIT_CODE = 3
 
 const LOCKED_PAUSE_MS = 100
 
@@ -47,14 +36,6 @@ const MAX_CLAIM_MS = 60_000
 
 /** How long a server may take to end in order. */
 const STOP_GRACE_MS = 10_000
-
-/** The log is begun anew beyond this size, at the next start of the server. */
-const MAX_LOG_BYTES = 1_000_000
-
-/** What the server writes to `conclave-server.json` in its folder once it listens. */
-interface ServerRecord extends Endpoint {
-  readonly pid: number
-}
 
 /**
  * The embedded server on a folder, for every process of this machine that names the folder. Whoever needs it and
@@ -87,9 +68,9 @@ export class EmbeddedEngine implements HostProvider {
       if (await this.#claimStart()) {
         try {
           this.#startedMs = nodeClock.nowMs()
-          await this.#start(this.#readRecord()?.port ?? 0)
+          await this.#start(readServerAddress(this.folder)?.port ?? 0)
         } finally {
-          rmSync(this.#path('starting'), { force: true })
+          rmSync(serverFile(this.folder, 'starting'), { force: true })
         }
       } else {
         await sleep(nodeClock, POLL_MS, signal)
@@ -105,34 +86,21 @@ export class EmbeddedEngine implements HostProvider {
 
   /** Where the server listens, if one runs. Throws `UsageError` where there can never be one on this folder. */
   async find(): Promise<Endpoint | undefined> {
-    const record = this.#readRecord()
-    if (record === undefined) this.#checkFolder()
-    if (record === undefined || !isProcessAlive(record.pid) || !(await answers(record))) return undefined
+    const record = readServerAddress(this.folder)
+    if (record === undefined) checkServerFolder(this.folder)
+    if (record === undefined || !isStillRunning(record) || !(await answers(record))) return undefined
     return { host: record.host, port: record.port }
   }
 
   /** Ends the server, if one runs, without waiting for it to be idle. Resolves when it has gone. */
   async stop(): Promise<void> {
-    const record = this.#readRecord()
-    if (record === undefined || !isProcessAlive(record.pid) || !(await answers(record))) return
+    const record = readServerAddress(this.folder)
+    if (record === undefined || !isStillRunning(record) || !(await answers(record))) return
     process.kill(record.pid, 'SIGTERM')
     // What it acknowledged is on disk, so that killing it costs nothing but its goodbye.
     const timer = nodeClock.setTimer(STOP_GRACE_MS, () => process.kill(record.pid, 'SIGKILL'))
-    while (isProcessAlive(record.pid)) await sleep(nodeClock, POLL_MS)
+    while (isStillRunning(record)) await sleep(nodeClock, POLL_MS)
     timer.cancel()
-  }
-
-  #path(ending: 'json' | 'log' | 'starting'): string {
-    return join(this.folder, `conclave-server.${ending}`)
-  }
-
-  #readRecord(): ServerRecord | undefined {
-    try {
-      return JSON.parse(readFileSync(this.#path('json'), 'utf8')) as ServerRecord
-    } catch {
-      // Not there, or damaged by something else than a server, which writes it in one piece: then it is stale.
-      return undefined
-    }
   }
 
   /**
@@ -140,12 +108,8 @@ export class EmbeddedEngine implements HostProvider {
    * that counts is the server's own.
    */
   async #claimStart(): Promise<boolean> {
-    try {
-      await nodeDisk.makeFolder(this.folder)
-    } catch (error) {
-      throw this.#unusable(error)
-    }
-    const claim = this.#path('starting')
+    await makeServerFolder(this.folder)
+    const claim = serverFile(this.folder, 'starting')
     try {
       writeFileSync(claim, String(process.pid), { flag: 'wx' })
       return true
@@ -153,7 +117,7 @@ export class EmbeddedEngine implements HostProvider {
       if (codeOf(error) !== 'EEXIST') {
         // Made, perhaps, and not written: the disk is full.
         rmSync(claim, { force: true })
-        throw this.#unusable(error)
+        throw unusableFolder(this.folder, error)
       }
     }
     if (this.#isAbandoned(claim)) rmSync(claim, { force: true })
@@ -172,103 +136,22 @@ export class EmbeddedEngine implements HostProvider {
     }
   }
 
-  /** Nothing is written to a folder that is somebody else's: the server would refuse it anyway. */
-  #checkFolder(): void {
-    let names: string[]
-    try {
-      names = readdirSync(this.folder)
-    } catch (error) {
-      if (codeOf(error) === 'ENOENT') return
-      throw this.#unusable(error)
-    }
-    const stranger = names.find(name => !name.startsWith('conclave-server.'))
-    if (stranger === undefined || names.includes('version-2')) return
-    throw new UsageError(
-      `${this.folder} is not the data folder of a server (it holds ${stranger}): name an empty or a new one`,
-    )
-  }
-
-  #unusable(error: unknown): ConclaveError {
-    const code = codeOf(error)
-    if (code === 'EEXIST' || code === 'ENOTDIR') {
-      return new UsageError(
-        `${this.folder} is not a folder: name one for the data of the embedded server`,
-        error,
-      )
-    }
-    if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS') {
-      return new UsageError(`${this.folder} cannot be written to: name another folder for the data`, error)
-    }
-    if (code === 'ENOENT') {
-      return new UsageError(
-        `${this.folder} cannot be made: name a folder for the data in one that exists`,
-        error,
-      )
-    }
-    if (code === 'ENOSPC' || code === 'EDQUOT') {
-      return new EmbeddedServerError(`the disk with ${this.folder} is full: free some space`, error)
-    }
-    return new EmbeddedServerError(
-      `the embedded server cannot use ${this.folder}: ${(error as Error).message}`,
-      error,
-    )
-  }
-
   /** Starts the server and waits until it listens; returns as well when another server has the folder. */
   async #start(port: number): Promise<void> {
-    const { code, output } = await this.#run(port)
-    if (code === undefined) return
+    const args = ['--port', String(port), '--idle-exit-ms', String(IDLE_EXIT_MS)]
+    const launched = await launchServer(this.folder, { args, cwd: this.folder })
+    if (launched.address !== undefined) return
     // Another one has just started, or ends just now: soon there is one to find, or none.
-    if (code === LOCKED_EXIT_CODE) return sleep(nodeClock, LOCKED_PAUSE_MS)
+    if (launched.exitCode === LOCKED_EXIT_CODE) return sleep(nodeClock, LOCKED_PAUSE_MS)
     // Another program may have taken the port while the server was down.
     if (port !== 0) return this.#start(0)
-    const sentence = output.trim().split('\n').at(-1) || `it ended with exit code ${code}`
-    throw new EmbeddedServerError(`the embedded server cannot start: ${sentence}`)
-  }
-
-  /** Resolves with no `code` when the server listens, and with its exit code and output when it ended before. */
-  async #run(port: number): Promise<{ readonly code?: number | null; readonly output: string }> {
-    const logPath = this.#path('log')
-    const sizeBefore = statSync(logPath, { throwIfNoEntry: false })?.size ?? 0
-    const isFull = sizeBefore > MAX_LOG_BYTES
-    const log = openSync(logPath, isFull ? 'w' : 'a')
-    const program = join(
-      dirname(createRequire(import.meta.url).resolve('@conclave/server')),
-      '../dist/bin.js',
-    )
-    const args = ['--data-dir', this.folder, '--port', String(port), '--idle-exit-ms', String(IDLE_EXIT_MS)]
-    // Detached: it outlives this process, and a Ctrl-C on this terminal is not for it.
-    const child = spawn(process.execPath, [program, ...args], {
-      cwd: this.folder,
-      detached: true,
-      stdio: ['ignore', log, log],
-      windowsHide: true,
-    })
-    closeSync(log)
-    let exit: { code: number | null } | undefined
-    child.on('exit', code => (exit = { code }))
-    child.on('error', () => (exit = { code: null }))
-    const listens = (): boolean => child.pid !== undefined && this.#readRecord()?.pid === child.pid
-    while (exit === undefined && !listens()) await sleep(nodeClock, POLL_MS)
-    child.unref()
-    if (exit === undefined) return { output: '' }
-    const written = readFileSync(logPath).subarray(isFull ? 0 : sizeBefore)
-    return { code: exit.code, output: written.toString('utf8') }
+    throw new EmbeddedServerError(`the embedded server cannot start: ${launched.sentence}`)
   }
 }
 
 /** Whether a ZooKeeper server answers there: pid and port of a dead one may have been given to others. */
-function answers(endpoint: Endpoint): Promise<boolean> {
-  return new Promise(resolve => {
-    const socket = connect(endpoint)
-    const settle = (isUp: boolean): void => {
-      socket.destroy()
-      resolve(isUp)
-    }
-    socket.setTimeout(ANSWER_TIMEOUT_MS, () => settle(false))
-    socket.once('connect', () => socket.write('ruok'))
-    socket.once('data', answer => settle(answer.toString() === 'imok'))
-    socket.once('close', () => settle(false))
-    socket.once('error', () => settle(false))
-  })
+async function answers(endpoint: Endpoint): Promise<boolean> {
+  const answer = await askServer(endpoint, 'ruok', ANSWER_TIMEOUT_MS).catch(() => '')
+  // One whose configuration does not allow the word answers too.
+  return answer === 'imok' || answer.startsWith('ruok is not executed')
 }
