@@ -30,6 +30,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   for (const make of commands) {
     const command = make()
     program.addCommand(command.copyInheritedSettings(program))
+    for (const part of command.commands) part.copyInheritedSettings(program)
   }
   // Told by `LineWriter`, which every command writes its data with.
   process.stdout.on('error', () => {})

@@ -18,6 +18,22 @@ export function count(number: number, noun: string): string {
   return `${number.toLocaleString('en')} ${noun}${number === 1 ? '' : 's'}`
 }
 
+/** `12 s`, `3 min 12 s`, `5 h 3 min`, `2 d 5 h`: the two largest units that say something. */
+export function duration(durationMs: number): string {
+  const seconds = Math.floor(durationMs / 1000)
+  const units: [number, string][] = [
+    [Math.floor(seconds / 86_400), 'd'],
+    [Math.floor(seconds / 3_600) % 24, 'h'],
+    [Math.floor(seconds / 60) % 60, 'min'],
+    [seconds % 60, 's'],
+  ]
+  const first = units.findIndex(([number, unit]) => number > 0 || unit === 's')
+  return units
+    .slice(first, first + 2)
+    .map(([number, unit]) => `${number} ${unit}`)
+    .join(' ')
+}
+
 /** Errors of this code mean that the command was wrong, not that something went wrong. */
 const USAGE_CODES = new Set(['USAGE', 'TASK_MODULE', 'JOB_INPUT', 'DATA_FOLDER'])
 
