@@ -18,6 +18,8 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 
 const program = fileURLToPath(new URL('../../packages/conclave/dist/bin.js', import.meta.url))
 
+const umbrella = new URL('../../packages/conclave/dist/index.js', import.meta.url).href
+
 /** A server that is given this never listens, and lives on. */
 const NEVER_LISTENS = `
   require('node:net').Server.prototype.listen = function () {
@@ -354,6 +356,9 @@ describe('conclave server - zoo.cfg', () => {
     const sentence = /^conclave: clientPort must be a whole number, not many$/m
     expectFailure(server('restart', '-d', 'data'), 2, sentence)
     expectFailure(server('restart', '--config', 'zoo.cfg'), 2, sentence)
+    configure('clientPort=0')
+    expectFailure(server('restart', '-d', 'data', '--log', 'no/log'), 2, /cannot write the log/)
+    configure('clientPort=many')
     expect(statusOf('-d', 'data')).toMatchObject({ state: 'running', pid })
     expect(server('stop', '--config', 'zoo.cfg').code).toBe(0)
     expectFailure(server('start', '--config', 'zoo.cfg'), 2, sentence)
@@ -422,6 +427,27 @@ describe('conclave server - restart', () => {
     const dead = server('restart', '-d', 'data')
     expect(dead.stderr).not.toContain('Stopped')
     expect(statusOf('-d', 'data')).toMatchObject({ state: 'running', port })
+  })
+
+  test('restart - a program that uses the folder goes on, and does not start it before', async () => {
+    server('start', '-d', 'data', '-p', '0')
+    const { port } = statusOf('-d', 'data')
+    const script = `
+      import { connect } from ${JSON.stringify(umbrella)}
+      const zk = await connect('embedded:data')
+      // Seldom enough that it never waits for somebody to listen.
+      for (let i = 0; ; i++) await zk.getData('/').then(() => i % 100 || console.log('read'), () => {})`
+    const args = ['--input-type=module', '-e', script]
+    const user = new TestProcess(process.execPath, args, { cwd: folder.path })
+    for (let i = 0; i < 3; i++) {
+      await user.line(line => line === 'read' || undefined)
+      const { code, stderr } = server('restart', '-d', 'data')
+      expect({ code, stderr }).toMatchObject({ code: 0, stderr: expect.stringMatching(/^Stopped process/) })
+    }
+    await user.line(line => line === 'read' || undefined)
+    expect(statusOf('-d', 'data')).toMatchObject({ state: 'running', port })
+    expect(existsSync(path('data/conclave-server.starting'))).toBe(false)
+    await user.kill()
   })
 
   test('restart - of one in the foreground puts it into the background', async () => {

@@ -1,20 +1,11 @@
-import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { HostProvider } from '@conclave/client'
-import {
-  Backoff,
-  codeOf,
-  isStillRunning,
-  nodeClock,
-  nodePlatform,
-  sleep,
-  type Endpoint,
-} from '@conclave/core'
-import { askServer } from './server/ask.ts'
+import { Backoff, isStillRunning, nodeClock, nodePlatform, sleep, type Endpoint } from '@conclave/core'
 import { EmbeddedServerError } from './embedded-server-error.ts'
-import { isProcessAlive } from './process-alive.ts'
 import { readServerAddress } from './server/address.ts'
-import { checkServerFolder, makeServerFolder, serverFile, unusableFolder } from './server/folder.ts'
+import { askServer } from './server/ask.ts'
+import { claimStart, releaseStart } from './server/claim.ts'
+import { checkServerFolder } from './server/folder.ts'
 import { launchServer, LOCKED_EXIT_CODE } from './server/launch.ts'
 
 /** How long the server stays up after the last session has gone, in milliseconds. */
@@ -30,9 +21,6 @@ const STABLE_MS = 10_000
 
 /** A server that does not answer within this time is taken for dead or stuck. */
 const ANSWER_TIMEOUT_MS = 1_000
-
-/** A start that takes longer no longer keeps others from trying. */
-const MAX_CLAIM_MS = 60_000
 
 /** How long a server may take to end in order. */
 const STOP_GRACE_MS = 10_000
@@ -65,12 +53,12 @@ export class EmbeddedEngine implements HostProvider {
       const endpoint = await this.find()
       if (endpoint !== undefined) return [endpoint]
       await this.#pause(signal)
-      if (await this.#claimStart()) {
+      if (await claimStart(this.folder)) {
         try {
           this.#startedMs = nodeClock.nowMs()
           await this.#start(readServerAddress(this.folder)?.port ?? 0)
         } finally {
-          rmSync(serverFile(this.folder, 'starting'), { force: true })
+          releaseStart(this.folder)
         }
       } else {
         await sleep(nodeClock, POLL_MS, signal)
@@ -101,39 +89,6 @@ export class EmbeddedEngine implements HostProvider {
     const timer = nodeClock.setTimer(STOP_GRACE_MS, () => process.kill(record.pid, 'SIGKILL'))
     while (isStillRunning(record)) await sleep(nodeClock, POLL_MS)
     timer.cancel()
-  }
-
-  /**
-   * Takes the right to start the server, so that not every waiting process starts one. It is only thrift: the lock
-   * that counts is the server's own.
-   */
-  async #claimStart(): Promise<boolean> {
-    await makeServerFolder(this.folder)
-    const claim = serverFile(this.folder, 'starting')
-    try {
-      writeFileSync(claim, String(process.pid), { flag: 'wx' })
-      return true
-    } catch (error) {
-      if (codeOf(error) !== 'EEXIST') {
-        // Made, perhaps, and not written: the disk is full.
-        rmSync(claim, { force: true })
-        throw unusableFolder(this.folder, error)
-      }
-    }
-    if (this.#isAbandoned(claim)) rmSync(claim, { force: true })
-    return false
-  }
-
-  #isAbandoned(claim: string): boolean {
-    try {
-      const owner = Number(readFileSync(claim, 'utf8'))
-      // Empty for the instant between its creation and its first byte; the pid of a dead one may be taken again.
-      const isOld = nodeClock.wallMs() - statSync(claim).mtimeMs > MAX_CLAIM_MS
-      return isOld || (owner > 0 && !isProcessAlive(owner))
-    } catch {
-      // It has just gone.
-      return false
-    }
   }
 
   /** Starts the server and waits until it listens; returns as well when another server has the folder. */

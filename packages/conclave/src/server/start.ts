@@ -1,3 +1,4 @@
+import { closeSync, openSync } from 'node:fs'
 import { codeOf, ConclaveError, nodeClock, UsageError } from '@conclave/core'
 import type { ServerAddress } from '@conclave/server'
 import { EmbeddedServerError } from '../embedded-server-error.ts'
@@ -21,11 +22,23 @@ export async function checkNoServer(folder: string): Promise<void> {
  * started, or stopped.
  */
 export async function checkSettings(folder: string, settings: ServerSettings): Promise<void> {
-  const { config, host, port } = settings
+  const { config, host, port, log } = settings
+  if (log !== undefined) checkLog(log)
   if (config === undefined) return
   const { readServerOptions } = await import('@conclave/server')
   const { warnings } = await readServerOptions({ config, dataDir: folder, host, port })
   for (const warning of warnings) say(`Warning: ${warning}`)
+}
+
+function checkLog(log: string): void {
+  try {
+    closeSync(openSync(log, 'a'))
+  } catch (error) {
+    throw new UsageError(
+      `cannot write the log ${log} (${codeOf(error)}): name another file with --log`,
+      error,
+    )
+  }
 }
 
 /**
@@ -44,7 +57,7 @@ export async function startServer(
     const { cwd, log } = settings
     launched = await launchServer(folder, { args: argumentsOf(settings), cwd, log, signal })
   } catch (error) {
-    throw signal.aborted || codeOf(error) === undefined ? error : unusableLog(folder, settings, error)
+    throw signal.aborted ? error : unusableFolder(folder, error)
   } finally {
     timer.cancel()
   }
@@ -63,18 +76,13 @@ function argumentsOf({ config, host, port, verbose }: ServerSettings): string[] 
   ]
 }
 
-function unusableLog(folder: string, { log }: ServerSettings, error: unknown): ConclaveError {
-  if (log === undefined) return unusableFolder(folder, error)
-  return new UsageError(`cannot write the log ${log} (${codeOf(error)}): name another file with --log`, error)
-}
-
 async function failure(
   folder: string,
   { exitCode, sentence }: Launched & { readonly address?: undefined },
 ): Promise<ConclaveError> {
   if (exitCode === LOCKED_EXIT_CODE) {
     const found = await findServer(folder)
-    return serverRunsError(folder, found === undefined ? 'which ends just now' : describeServer(found))
+    return serverRunsError(folder, found === undefined ? 'one that ends just now' : describeServer(found))
   }
   if (exitCode === USAGE_EXIT_CODE) return new UsageError(`the server cannot start: ${sentence}`)
   return new EmbeddedServerError(`the server cannot start: ${sentence}`)

@@ -1,13 +1,17 @@
-import { UsageError } from '@conclave/core'
+import { nodeClock, sleep, UsageError } from '@conclave/core'
 import { Command } from 'commander'
-import { describeServer, findServer, type FoundServer } from '../../server/find.ts'
 import { interruptSignal } from '../../interrupt.ts'
 import { say } from '../../output.ts'
+import { claimStart, releaseStart } from '../../server/claim.ts'
+import { describeServer, findServer, type FoundServer } from '../../server/find.ts'
 import { savedSettings, type ServerSettings } from '../../server/settings.ts'
 import { checkSettings, startServer } from '../../server/start.ts'
 import { stopServer } from '../../server/stop.ts'
 import { folderOf, logOption, settingsOf } from './options.ts'
 import { tellStarted } from './start.ts'
+
+/** How often it is looked whether others have done with trying to start it. */
+const POLL_MS = 10
 
 /** `conclave server restart`: ends the server of a folder, and starts it as it was started, in the background. */
 export function restartCommand(): Command {
@@ -26,11 +30,17 @@ async function restart(command: Command): Promise<void> {
   enter(settings.cwd)
   // A configuration that has become wrong must not cost the server that runs.
   await checkSettings(folder, settings)
-  if (found !== undefined) {
-    await stopServer(found, signal)
-    say(`Stopped process ${found.identity.pid}.`)
+  // Whoever uses the server as `embedded:` would start it, with settings of its own, as soon as it has gone.
+  while (!(await claimStart(folder))) await sleep(nodeClock, POLL_MS, signal)
+  try {
+    if (found !== undefined) {
+      await stopServer(found, signal)
+      say(`Stopped process ${found.identity.pid}.`)
+    }
+    tellStarted(folder, settings, await startServer(folder, settings, signal))
+  } finally {
+    releaseStart(folder)
   }
-  tellStarted(folder, settings, await startServer(folder, settings, signal))
 }
 
 function settingsFor(folder: string, found: FoundServer | undefined, given: ServerSettings): ServerSettings {
