@@ -25,6 +25,7 @@ export default defineConfig({
       {
         test: {
           name: 'system',
+          globalSetup: 'scripts/bundle.mjs',
           include: ['test/**/*.test.ts'],
           fileParallelism: false,
           // After the unit tests: what fails there explains what fails here.

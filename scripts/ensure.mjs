@@ -73,6 +73,8 @@ function ensureBuild() {
     '-b',
   ])
   if (status !== 0) throw new Error(`${output}\nThe build failed: see above.`)
+  const bundling = run(process.execPath, [join(root, 'scripts', 'bundle.mjs')])
+  if (bundling.status !== 0) throw new Error(`${bundling.output}\nThe build failed: see above.`)
   mkdirSync(join(root, '.cache'), { recursive: true })
   writeFileSync(buildStamp, fingerprint)
 }
