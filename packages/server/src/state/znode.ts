@@ -28,6 +28,24 @@ export function ttlOfOwner(owner: bigint): number {
   return Number(BigInt.asUintN(40, owner))
 }
 
+/** What a znode has that was changed, has children or an owner. Most are made once and stay as they are, without this. */
+class Changes {
+  owner = 0n
+  mzxid: number
+  pzxid: number
+  mtimeMs: number
+  version = 0
+  cversion = 0
+  aversion = 0
+  children: Set<string> | undefined = undefined
+
+  constructor(czxid: number, ctimeMs: number) {
+    this.mzxid = czxid
+    this.pzxid = czxid
+    this.mtimeMs = ctimeMs
+  }
+}
+
 /** One znode. The fields are those of Apache's `StatPersisted`, and what is derived from them. */
 export class Znode {
   /** Never changed in place, so a snapshot in progress can hold on to it. */
@@ -35,37 +53,82 @@ export class Znode {
   acl: AclEntry
   readonly czxid: number
   readonly ctimeMs: number
-  readonly owner: bigint
-  mzxid: number
-  /** `mtimeMs`, from `ctimeMs` on: a small number, where a second date would be an object of its own. */
-  #mtimeOffsetMs = 0
-  pzxid: number
-  version = 0
-  /** Counts creations of children only; it is also the next sequence number. */
-  cversion = 0
-  aversion = 0
-  /** Paths of the children, the very strings that the tree finds them by; made with the first one. */
-  children: Set<string> | undefined = undefined
   /** This znode's part of the tree's digest, as a signed number: those take no memory of their own. */
   digest = 0
+  #changes: Changes | undefined = undefined
 
   constructor(data: ZnodeData, acl: AclEntry, czxid: number, ctimeMs: number, owner: bigint) {
     this.data = data
     this.acl = acl
     this.czxid = czxid
     this.ctimeMs = ctimeMs
-    // One zero for all: each that is read would be an object of its own.
-    this.owner = owner === 0n ? 0n : owner
-    this.mzxid = czxid
-    this.pzxid = czxid
+    if (owner !== 0n) this.#changed.owner = owner
+  }
+
+  get #changed(): Changes {
+    return (this.#changes ??= new Changes(this.czxid, this.ctimeMs))
+  }
+
+  get owner(): bigint {
+    return this.#changes === undefined ? 0n : this.#changes.owner
+  }
+
+  get mzxid(): number {
+    return this.#changes === undefined ? this.czxid : this.#changes.mzxid
+  }
+
+  set mzxid(zxid: number) {
+    if (zxid !== this.mzxid) this.#changed.mzxid = zxid
+  }
+
+  get pzxid(): number {
+    return this.#changes === undefined ? this.czxid : this.#changes.pzxid
+  }
+
+  set pzxid(zxid: number) {
+    if (zxid !== this.pzxid) this.#changed.pzxid = zxid
   }
 
   get mtimeMs(): number {
-    return this.ctimeMs + this.#mtimeOffsetMs
+    return this.#changes === undefined ? this.ctimeMs : this.#changes.mtimeMs
   }
 
   set mtimeMs(timeMs: number) {
-    this.#mtimeOffsetMs = timeMs - this.ctimeMs
+    if (timeMs !== this.mtimeMs) this.#changed.mtimeMs = timeMs
+  }
+
+  get version(): number {
+    return this.#changes === undefined ? 0 : this.#changes.version
+  }
+
+  set version(version: number) {
+    if (version !== this.version) this.#changed.version = version
+  }
+
+  /** Counts creations of children only; it is also the next sequence number. */
+  get cversion(): number {
+    return this.#changes === undefined ? 0 : this.#changes.cversion
+  }
+
+  set cversion(version: number) {
+    if (version !== this.cversion) this.#changed.cversion = version
+  }
+
+  get aversion(): number {
+    return this.#changes === undefined ? 0 : this.#changes.aversion
+  }
+
+  set aversion(version: number) {
+    if (version !== this.aversion) this.#changed.aversion = version
+  }
+
+  /** Paths of the children, the very strings that the tree finds them by; made with the first one. */
+  get children(): Set<string> | undefined {
+    return this.#changes?.children
+  }
+
+  set children(children: Set<string> | undefined) {
+    this.#changed.children = children
   }
 
   get dataLength(): number {
