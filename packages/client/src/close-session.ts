@@ -119,6 +119,7 @@ function closeOver(
           orReject(() => {
             if (authentication.onSaslReply(connection, errorCode, reader)) askToClose()
           }),
+        onWatchesReply: () => {},
         onEvent: () => {},
         onClosed: error =>
           finish(() => {

@@ -20,6 +20,8 @@ export interface ConnectionHandler {
   onReply(xid: number, zxid: bigint, errorCode: number, reader: JuteReader): void
   onAuthReply(errorCode: number): void
   onSaslReply(errorCode: number, reader: JuteReader): void
+  /** The answer to `setWatches` or `setWatches2`. */
+  onWatchesReply(errorCode: number): void
   /** Every promise of an earlier reply has settled, and who awaited it has run. */
   onEvent(event: WatcherEvent, zxid: bigint): void
   /** Called once, unless `hangUp` came before it. */
@@ -332,6 +334,7 @@ export class Connection {
         this.#handler.onSaslReply(errorCode, reader)
         return
       case SpecialXid.setWatches:
+        this.#handler.onWatchesReply(errorCode)
         return
       default:
         this.#handler.onReply(xid, zxid, errorCode, reader)

@@ -1,8 +1,9 @@
-import { UsageError } from '@conclave/core'
+import { deferred, UsageError, type Deferred } from '@conclave/core'
 import { catchUp } from './catch-up.ts'
 import type { Chroot } from './chroot.ts'
 import { SessionExpiredError, ZooKeeperError } from './errors.ts'
 import type { Operations } from './operations.ts'
+import { UnimplementedError } from './server-errors.ts'
 import type { Session } from './session.ts'
 import type { PersistentKind } from './watch-registry.ts'
 import type { WatchedEvent, Watcher } from './watched-event.ts'
@@ -36,7 +37,8 @@ const DEFAULT_MAX_PENDING = 10_000
 /**
  * A watch that stays until it is closed, as an async iterator for one consumer. While events wait, one of the same type
  * at the same path is kept once. It is set again after a reconnect, also in a new session, and what changed meanwhile
- * is found and told.
+ * is found and told. Where that is a server that does not know such watches (before 3.6), the iteration ends with
+ * `UnimplementedError`.
  */
 export class PersistentWatch implements AsyncIterableIterator<PersistentWatchEvent> {
   /** What is watched, as the caller wrote it. */
@@ -50,8 +52,10 @@ export class PersistentWatch implements AsyncIterableIterator<PersistentWatchEve
   readonly #offs: (() => void)[] = []
   /** What waits for the consumer, by type and path. */
   #pending = new Map<string, PersistentWatchEvent>()
-  #waiting: ((result: IteratorResult<PersistentWatchEvent>) => void) | undefined
+  #waiting: Deferred<IteratorResult<PersistentWatchEvent>> | undefined
   #ended = false
+  /** Told after all that waits, once. */
+  #failure: Error | undefined
   /** Whether the znode was there when it was last heard of. */
   #exists = false
   /** From which transaction on changes were not looked for yet; `undefined` when nothing was missed. */
@@ -88,6 +92,7 @@ export class PersistentWatch implements AsyncIterableIterator<PersistentWatchEve
     this.#offs.push(
       this.#session.events.on('resumed', zxid => this.#onResumed(zxid)),
       this.#session.events.on('state', ({ state }) => state === 'closed' && this.#end()),
+      this.#session.events.on('watchesUnknown', () => this.#fail()),
     )
     const onAbort = (): void => void this.close()
     this.#signal?.addEventListener('abort', onAbort, { once: true })
@@ -106,7 +111,7 @@ export class PersistentWatch implements AsyncIterableIterator<PersistentWatchEve
       else if (event.type !== 'missed') this.#exists = true
     }
     if (this.#waiting !== undefined) {
-      const resolve = this.#waiting
+      const { resolve } = this.#waiting
       this.#waiting = undefined
       return resolve({ done: false, value: event })
     }
@@ -151,8 +156,16 @@ export class PersistentWatch implements AsyncIterableIterator<PersistentWatchEve
     if (this.#ended) return
     this.#ended = true
     for (const off of this.#offs) off()
-    this.#waiting?.({ done: true, value: undefined })
+    this.#waiting?.resolve({ done: true, value: undefined })
     this.#waiting = undefined
+  }
+
+  #fail(): void {
+    const failure = new UnimplementedError({ operation: 'watch', path: this.path })
+    if (this.#waiting === undefined) this.#failure = failure
+    this.#waiting?.reject(failure)
+    this.#waiting = undefined
+    this.#end()
   }
 
   /** Ends the iteration after what waits, and takes the watch back. Idempotent. */
@@ -172,8 +185,12 @@ export class PersistentWatch implements AsyncIterableIterator<PersistentWatchEve
       this.#pending.delete(key)
       return Promise.resolve({ done: false, value })
     }
+    const failure = this.#failure
+    this.#failure = undefined
+    if (failure !== undefined) return Promise.reject(failure)
     if (this.#ended) return Promise.resolve({ done: true, value: undefined })
-    return new Promise(resolve => (this.#waiting = resolve))
+    this.#waiting = deferred()
+    return this.#waiting.promise
   }
 
   async return(): Promise<IteratorResult<PersistentWatchEvent>> {

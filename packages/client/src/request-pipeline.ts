@@ -1,6 +1,7 @@
 import { messageOf, type Clock } from '@conclave/core'
 import {
   AddWatchMode,
+  ErrorCode,
   pathProblem,
   ProtocolError,
   setWatches,
@@ -183,6 +184,7 @@ export class RequestPipeline {
   onReply(connection: Connection, xid: number, zxid: bigint, errorCode: number, reader: JuteReader): void {
     const pending = this.#pending.head
     if (pending === undefined || pending.xid !== xid) {
+      if (errorCode === ErrorCode.unimplemented && this.#refuseUnknown(xid)) return
       return connection.fail(new Error(`reply to ${xid} where ${pending?.xid ?? 'none'} was due`))
     }
     this.#pending.shift()
@@ -193,6 +195,22 @@ export class RequestPipeline {
     if (pending.abandoned) return
     if (errorCode === 0) this.#fulfil(connection, pending, reader)
     else this.#refuse(pending, errorCode)
+  }
+
+  /**
+   * Apache's server says at once that it does not know an operation, ahead of the answers that are due before, and then
+   * ends the connection. Were that request kept, it would be made again on the next connection, and so forever.
+   */
+  #refuseUnknown(xid: number): boolean {
+    let refused: PendingRequest | undefined
+    this.#pending.filter(pending => {
+      if (pending.xid !== xid) return true
+      refused = pending
+      return false
+    })
+    if (refused === undefined) return false
+    if (!refused.abandoned) this.#refuse(refused, ErrorCode.unimplemented)
+    return true
   }
 
   #fulfil(connection: Connection, pending: PendingRequest, reader: JuteReader): void {
@@ -303,6 +321,11 @@ export class RequestPipeline {
       else this.#watches.removePersistent(kind, path, watcher)
       throw error
     }
+  }
+
+  /** No watch that stays is set again. */
+  dropPersistentWatches(): void {
+    this.#watches.dropPersistent()
   }
 
   /** See `WatchRegistry.hasOneShot`; `undefined` where the server knows better. */

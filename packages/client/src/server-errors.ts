@@ -33,7 +33,10 @@ export class MarshallingError extends ZooKeeperError {
   }
 }
 
-/** The server is too old for the operation, or has it switched off. */
+/**
+ * The server is too old for the operation, or has it switched off. Apache's servers end the connection after it: writes
+ * that are on their way at the time may end with `ConnectionLossError`.
+ */
 export class UnimplementedError extends ZooKeeperError {
   override readonly name = 'UnimplementedError'
   constructor(context?: ErrorContext) {

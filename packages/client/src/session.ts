@@ -1,5 +1,5 @@
 import { deferred, messageOf, TypedEmitter, UsageError, type Clock, type Endpoint } from '@conclave/core'
-import { ProtocolError, type ConnectResponse } from '@conclave/protocol'
+import { ErrorCode, ProtocolError, type ConnectResponse } from '@conclave/protocol'
 import { Authentication } from './authentication.ts'
 import { closeSessionCall } from './calls.ts'
 import type { Chroot } from './chroot.ts'
@@ -30,6 +30,8 @@ export interface ClientEvents {
 interface SessionEvents extends ClientEvents {
   /** Where the servers are was said wrongly: no further round would find them. */
   unresolvable: UsageError
+  /** The server is too old for watches that stay, so there are none any more. */
+  watchesUnknown: void
   /** A connection was made again; with the last transaction that was seen before the one before it broke. */
   resumed: bigint
 }
@@ -279,9 +281,18 @@ export class Session {
         orAuthFailed(() => {
           if (this.#authentication.onSaslReply(connection(), errorCode, reader)) this.#admit(connection())
         }),
+      onWatchesReply: errorCode => {
+        if (errorCode === ErrorCode.unimplemented) this.#dropPersistentWatches()
+      },
       onEvent: (event, zxid) => pipeline.onEvent(event, zxid),
       onClosed: cause => this.#onClosed(attempt, connection(), cause),
     }
+  }
+
+  /** A server that does not know `setWatches2` ends each connection on which it is asked. */
+  #dropPersistentWatches(): void {
+    this.pipeline.dropPersistentWatches()
+    this.events.emit('watchesUnknown', undefined)
   }
 
   #greet(timeoutMs: number, credentials: SessionCredentials | undefined): void {

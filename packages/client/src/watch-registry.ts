@@ -128,6 +128,12 @@ export class WatchRegistry {
     return true
   }
 
+  /** Drops all that stay, without a word. */
+  dropPersistent(): void {
+    this.#byKind.persistent.clear()
+    this.#byKind.persistentRecursive.clear()
+  }
+
   /** Drops the watches at a path without a word. */
   remove(path: string, which: 'data' | 'children' | 'any'): void {
     if (which !== 'children') {

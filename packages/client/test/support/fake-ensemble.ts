@@ -59,6 +59,8 @@ export class FakeEnsemble {
   sasl: (token: string) => string | undefined = () => undefined
   /** The error code with which the closing of a session is refused; 0 for none. */
   refusal = 0
+  /** Opcodes that the servers do not know: refused at once, before what is due, and with the connection. */
+  readonly unknown = new Set<number>()
   /** Requests are read but not answered. */
   mute = false
   #nextSession = 0x100n
@@ -182,11 +184,15 @@ class FakeConnection implements Peer {
     const ensemble = this.#ensemble
     ensemble.received.push(opCode)
     const reply = (errorCode: number, write: (writer: JuteWriter) => void = () => {}): void => {
-      if (ensemble.mute) return
+      if (ensemble.mute && !ensemble.unknown.has(opCode)) return
       this.#send(writer => {
         ReplyHeader.write(writer, { xid, zxid: ensemble.zxid, errorCode })
         if (errorCode === 0) write(writer)
       })
+    }
+    if (ensemble.unknown.has(opCode)) {
+      reply(ErrorCode.unimplemented)
+      return this.close()
     }
     switch (opCode) {
       case OpCode.ping:
@@ -198,6 +204,10 @@ class FakeConnection implements Peer {
         if (token === undefined) return reply(ErrorCode.authFailed)
         return reply(0, writer => writer.bytes(Buffer.from(token)))
       }
+      case OpCode.addWatch:
+        return reply(0, writer => writer.int32(0))
+      case OpCode.setWatches2:
+        return reply(0)
       case OpCode.setWatches:
         this.#setWatches(SetWatchesRequest.read(reader))
         return reply(0)
