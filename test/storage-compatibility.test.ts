@@ -12,7 +12,7 @@ import {
   RawSession,
   temporaryFolder,
 } from '@conclave/testing'
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { RandomOperations } from './differential/random-operations.ts'
 
 const run = promisify(execFile)
@@ -96,28 +96,51 @@ test('storage - the embedded server serves what Apache ZooKeeper wrote', async (
   await compareAfterMove(apache, 22, dataDir => EmbeddedServerProcess.start({ dataDir }))
 })
 
-test('storage - Apache ZooKeeper serves a snapshot of the embedded server that was taken under load', async () => {
-  await using embedded = await EmbeddedServerProcess.start({ snapCount: 200 })
-  await compareAfterMove(embedded, 23, async dataDir => {
-    const snapshots = (await readdir(join(dataDir, 'version-2'))).filter(name => name.startsWith('snapshot.'))
-    expect(snapshots.length).toBeGreaterThan(1)
-    return ApacheZooKeeper.start({ dataDir })
-  })
-})
+describe.each(['none', 'gz', 'snappy'] as const)('storage - snapshots with compression %s', form => {
+  const extension = form === 'none' ? /^snapshot\.[0-9a-f]+$/ : new RegExp(`^snapshot\\..*\\.${form}$`)
+  /** What Java is told, because the setting is read before any `zoo.cfg` is. */
+  const systemProperties = { 'zookeeper.snapshot.compression.method': form === 'none' ? '' : form }
 
-test("storage - Apache's tools read every file of the embedded server", async () => {
-  await using embedded = await EmbeddedServerProcess.start({ snapCount: 200 })
-  await fill(embedded, 24)
-  await embedded.stop()
-  const { java, classPath } = findZooKeeper()!
-  const folder = join(embedded.dataDir, 'version-2')
-  const server = 'org.apache.zookeeper.server'
-  for (const name of await readdir(folder)) {
-    const tool = name.startsWith('log.')
-      ? `${server}.persistence.TxnLogToolkit`
-      : `${server}.SnapshotFormatter`
-    const { stdout } = await run(java, ['-cp', classPath, tool, join(folder, name)], { maxBuffer: 64 << 20 })
-    expect(stdout).not.toMatch(/CRC|corrupt/i)
-    expect(stdout).toMatch(name.startsWith('log.') ? /EOF reached after \d+ txns/ : /ZNode Details/)
+  async function snapshotsIn(dataDir: string): Promise<string[]> {
+    const names = await readdir(join(dataDir, 'version-2'))
+    return names.filter(name => extension.test(name))
   }
+
+  test('Apache ZooKeeper serves one of the embedded server that was taken under load', async () => {
+    await using embedded = await EmbeddedServerProcess.start({ snapCount: 200, snapshotCompression: form })
+    await compareAfterMove(embedded, 23, async dataDir => {
+      expect((await snapshotsIn(dataDir)).length).toBeGreaterThan(1)
+      const apache = await ApacheZooKeeper.start({ dataDir })
+      expect(await fourLetterWord(apache.endpoint, 'mntr')).toMatch(/^zk_digest_mismatches_count\t0$/m)
+      return apache
+    })
+  })
+
+  test('the embedded server serves one of Apache ZooKeeper that was taken under load', async () => {
+    await using apache = await ApacheZooKeeper.start({ settings: { snapCount: 200 }, systemProperties })
+    await compareAfterMove(apache, 25, async dataDir => {
+      expect((await snapshotsIn(dataDir)).length).toBeGreaterThan(1)
+      return EmbeddedServerProcess.start({ dataDir })
+    })
+  })
+
+  test("Apache's tools read every file of the embedded server", async () => {
+    await using embedded = await EmbeddedServerProcess.start({ snapCount: 200, snapshotCompression: form })
+    await fill(embedded, 24)
+    await embedded.stop()
+    const { java, classPath } = findZooKeeper()!
+    const folder = join(embedded.dataDir, 'version-2')
+    const server = 'org.apache.zookeeper.server'
+    expect((await snapshotsIn(embedded.dataDir)).length).toBeGreaterThan(1)
+    for (const name of await readdir(folder)) {
+      const tool = name.startsWith('log.')
+        ? `${server}.persistence.TxnLogToolkit`
+        : `${server}.SnapshotFormatter`
+      const { stdout } = await run(java, ['-cp', classPath, tool, join(folder, name)], {
+        maxBuffer: 64 << 20,
+      })
+      expect(stdout).not.toMatch(/CRC|corrupt/i)
+      expect(stdout).toMatch(name.startsWith('log.') ? /EOF reached after \d+ txns/ : /ZNode Details/)
+    }
+  })
 })

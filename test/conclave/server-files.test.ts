@@ -10,6 +10,7 @@ import {
   TemporaryFolder,
   TestProcess,
 } from '@conclave/testing'
+import type { SnapshotForm } from '@conclave/server'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
 const program = fileURLToPath(new URL('../../packages/conclave/dist/bin.js', import.meta.url))
@@ -25,17 +26,30 @@ function ndjson(text: string): Record<string, unknown>[] {
     .map(line => JSON.parse(line) as Record<string, unknown>)
 }
 
+/** Starts a server that, with a form, takes a snapshot of that form whenever it can; its first logs may be gone by then. */
+type Start = (dataDir: string, form?: SnapshotForm) => Promise<EmbeddedServerProcess | ApacheZooKeeper>
+
+const startEmbedded: Start = (dataDir, form) =>
+  EmbeddedServerProcess.start({
+    dataDir,
+    ...(form === undefined ? {} : { snapCount: 1, snapshotCompression: form }),
+  })
+
+const startApache: Start = (dataDir, form = 'none') =>
+  ApacheZooKeeper.start({
+    dataDir,
+    systemProperties: { 'zookeeper.snapshot.compression.method': form },
+  })
+
 describe.each([
-  ['embedded server', EmbeddedServerProcess],
-  ['Apache ZooKeeper', ApacheZooKeeper],
-] as const)('files of the %s', (_name, Server) => {
+  ['embedded server', startEmbedded],
+  ['Apache ZooKeeper', startApache],
+] as const)('files of the %s', (_name, start) => {
   const folder = new TemporaryFolder()
   const logged = join(folder.path, 'logged')
-  /** Of a server that takes a snapshot whenever it can; its first logs may be gone by then. */
-  const snapshotted = join(folder.path, 'snapshotted')
 
-  async function fill(options: { readonly dataDir: string; readonly snapCount?: number }): Promise<void> {
-    await using server = await Server.start(options)
+  async function fill(dataDir: string, form?: SnapshotForm): Promise<void> {
+    await using server = await start(dataDir, form)
     const zk = await ZooKeeper.connect(server.connectString)
     await zk.create('/a', 'secret')
     await zk.create('/a/e', null, { mode: 'ephemeral' })
@@ -53,10 +67,7 @@ describe.each([
     await server.stop()
   }
 
-  beforeAll(async () => {
-    await fill({ dataDir: logged })
-    await fill({ dataDir: snapshotted, snapCount: 1 })
-  })
+  beforeAll(() => fill(logged))
   afterAll(() => folder.remove())
 
   test('log - every transaction, with what it changed and who asked for it', () => {
@@ -85,12 +96,14 @@ describe.each([
     expect(withData).toContain(Buffer.from('secret').toString('base64'))
   })
 
-  test('snapshot - every znode, with its stat', () => {
+  test.each(['none', 'gz', 'snappy'] as const)('snapshot - every znode, with its stat (%s)', async form => {
+    const snapshotted = join(folder.path, form)
+    await fill(snapshotted, form)
     const { status, stdout } = conclave('snapshot', '--json', snapshotted)
     expect(status).toBe(0)
     const [head, ...znodes] = ndjson(stdout)
     expect(head).toMatchObject({
-      path: expect.stringContaining(snapshotted),
+      path: expect.stringMatching(form === 'none' ? /\/snapshot\.\w+$/ : new RegExp(`\\.${form}$`)),
       zxid: expect.stringMatching(/^0x[5-9]$/),
     })
     expect(new Set(znodes.map(({ path }) => path))).toEqual(

@@ -4,9 +4,10 @@ import { codeOf, consoleLogger, messageOf, UsageError } from '@conclave/core'
 import { readServerOptions } from './config/command-line.ts'
 import { EmbeddedServer } from './embedded-server.ts'
 import type { ServerOptions } from './server-options.ts'
+import type { SnapshotForm } from './storage/compression/snapshot-form.ts'
 
 const USAGE =
-  'usage: bin.js --data-dir DIR | --config zoo.cfg [--host H] [--port P] [--tick-time-ms N] [--idle-exit-ms N] [--snap-count N] [--audit-log FILE] [--verbose]'
+  'usage: bin.js --data-dir DIR | --config zoo.cfg [--host H] [--port P] [--tick-time-ms N] [--idle-exit-ms N] [--snap-count N] [--snapshot-compression gz|snappy] [--audit-log FILE] [--verbose]'
 
 async function readOptions(args: string[]): Promise<ServerOptions> {
   const { values } = parseArgs({
@@ -19,6 +20,7 @@ async function readOptions(args: string[]): Promise<ServerOptions> {
       'tick-time-ms': { type: 'string' },
       'idle-exit-ms': { type: 'string' },
       'snap-count': { type: 'string' },
+      'snapshot-compression': { type: 'string' },
       'audit-log': { type: 'string' },
       verbose: { type: 'boolean' },
     },
@@ -34,6 +36,8 @@ async function readOptions(args: string[]): Promise<ServerOptions> {
     idleExitMs: number(values, 'idle-exit-ms'),
     snapCount: number(values, 'snap-count'),
     auditLog: values['audit-log'],
+    // What it cannot be is told with the other options.
+    snapshotCompression: values['snapshot-compression'] as SnapshotForm | undefined,
     logger,
   })
   for (const warning of warnings) logger.log('warn', warning)

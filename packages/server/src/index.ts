@@ -9,6 +9,7 @@ export { PastTree, readTreeAt, type PastTreeOptions, type PastZnode } from './pa
 export type { AdminOptions, PageOptions } from './admin/admin-pages.ts'
 export type { SaslOptions } from './pipeline/authentication.ts'
 export type { SecureOptions, ServerOptions } from './server-options.ts'
+export type { SnapshotForm } from './storage/compression/snapshot-form.ts'
 export { lockHolder } from './storage/lock-file.ts'
 export {
   CorruptDataError,

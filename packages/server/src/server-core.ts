@@ -58,7 +58,8 @@ export async function openCore(
   const { state, replayedCount, isNew } = await recover(folder, settings.tickTimeMs, logger)
   state.sessions.touchAll(platform.clock.nowMs())
   // Apache refuses logs without a snapshot to begin from, even an empty one.
-  if (isNew) await writeSnapshot(folder, state, async () => {})
+  if (isNew)
+    await writeSnapshot(folder, state, { form: settings.snapshotCompression, isDurable: async () => {} })
   const log = new TxnLog(folder, settings.preAllocBytes)
   const stats = new ServerStats()
   const syncWatch = new SyncWatch(stats, { clock: platform.clock, logger }, settings.slowSyncMs)
@@ -77,6 +78,7 @@ export async function openCore(
   const snapshots = new Snapshots(folder, state, commit, {
     every: settings.snapCount,
     keep: settings.snapRetainCount,
+    form: settings.snapshotCompression,
     since: replayedCount,
     logger,
     clock: platform.clock,

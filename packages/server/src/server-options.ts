@@ -3,6 +3,7 @@ import type { AdminOptions, PageOptions } from './admin/admin-pages.ts'
 import type { AuditListener } from './audit/audit-event.ts'
 import type { SaslOptions } from './pipeline/authentication.ts'
 import { AUTHENTICATION_SCHEMES } from './state/access.ts'
+import { EXTENSIONS, type SnapshotForm } from './storage/compression/snapshot-form.ts'
 
 /** Where there is TLS: on a port of its own, or on the plain one, or both. */
 export interface SecureOptions {
@@ -41,6 +42,11 @@ export interface ServerOptions {
   readonly snapCount?: number
   /** Snapshots that are kept; older ones, and the logs before them, are removed. Default 3. */
   readonly snapRetainCount?: number
+  /**
+   * How snapshots are written: `gz` and `snappy` are smaller, and take longer to write and read. Those that are there are
+   * read in any case. Default `none`.
+   */
+  readonly snapshotCompression?: SnapshotForm
   /** The largest request (`jute.maxbuffer`), in bytes. Default 1,048,575. */
   readonly maxFrameBytes?: number
   /** Connections from one address; more are refused. 0: no limit, the default. */
@@ -90,6 +96,7 @@ const DEFAULTS = Object.freeze({
   tickTimeMs: 2_000,
   snapCount: 100_000,
   snapRetainCount: 3,
+  snapshotCompression: 'none',
   maxFrameBytes: 0xfffff,
   maxClientCnxns: 0,
   maxCnxns: 0,
@@ -154,6 +161,9 @@ export function resolveOptions(options: ServerOptions): ServerSettings {
     (secure.onPlainPort !== true || secure.only === true)
   ) {
     throw new UsageError('secure needs a port, or onPlainPort')
+  }
+  if (!Object.hasOwn(EXTENSIONS, settings.snapshotCompression)) {
+    throw new UsageError(`snapshots cannot be compressed by ${settings.snapshotCompression}`)
   }
   for (const scheme of settings.requiredSchemes ?? []) {
     if (!AUTHENTICATION_SCHEMES.has(scheme)) throw new UsageError(`nobody can authenticate by ${scheme}`)

@@ -2,6 +2,7 @@ import type { Clock, Logger } from '@conclave/core'
 import type { LatencyStats } from './admin/server-stats.ts'
 import type { GroupCommit } from './pipeline/group-commit.ts'
 import type { ServerState } from './state/server-state.ts'
+import type { SnapshotForm } from './storage/compression/snapshot-form.ts'
 import type { DataFolder } from './storage/data-folder.ts'
 import { purge } from './storage/retention.ts'
 import { writeSnapshot } from './storage/snapshot-writer.ts'
@@ -14,6 +15,7 @@ export class Snapshots {
   readonly #commit: GroupCommit
   readonly #every: number
   readonly #keep: number
+  readonly #form: SnapshotForm
   readonly #logger: Logger
   readonly #clock: Clock
   readonly #time: LatencyStats
@@ -28,6 +30,7 @@ export class Snapshots {
     options: {
       readonly every: number
       readonly keep: number
+      readonly form: SnapshotForm
       readonly since: number
       readonly logger: Logger
       readonly clock: Clock
@@ -40,6 +43,7 @@ export class Snapshots {
     this.#commit = commit
     this.#every = options.every
     this.#keep = options.keep
+    this.#form = options.form
     this.#since = options.since
     this.#logger = options.logger
     this.#clock = options.clock
@@ -61,7 +65,10 @@ export class Snapshots {
   async #take(): Promise<void> {
     const sinceMs = this.#clock.nowMs()
     try {
-      const zxid = await writeSnapshot(this.#folder, this.#state, () => this.#isDurable())
+      const { zxid } = await writeSnapshot(this.#folder, this.#state, {
+        form: this.#form,
+        isDurable: () => this.#isDurable(),
+      })
       this.#time.add(this.#clock.nowMs() - sinceMs)
       await purge(this.#folder, this.#keep)
       this.#logger.log('info', 'snapshot taken', { zxid, znodes: this.#state.tree.znodes.size })

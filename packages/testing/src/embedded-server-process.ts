@@ -1,4 +1,5 @@
 import { formatEndpoint, type Endpoint } from '@conclave/core'
+import type { SnapshotForm } from '@conclave/server'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { TestProcess } from './process/test-process.ts'
@@ -13,6 +14,8 @@ export interface EmbeddedServerProcessOptions {
   readonly tickTimeMs?: number
   /** Transactions from one snapshot to the next. Default 100,000. */
   readonly snapCount?: number
+  /** How snapshots are compressed. Default `none`. */
+  readonly snapshotCompression?: SnapshotForm
 }
 
 /** The embedded server as a process of its own, to be killed and started again on its data. */
@@ -77,9 +80,11 @@ export class EmbeddedServerProcess implements AsyncDisposable {
   async restart(): Promise<void> {
     await this.kill()
     const { host, port } = this.#endpoint
+    const { tickTimeMs, snapCount, snapshotCompression } = this.#options
     const args = ['--data-dir', this.dataDir, '--host', host, '--port', String(port)]
-    if (this.#options.tickTimeMs !== undefined) args.push('--tick-time-ms', String(this.#options.tickTimeMs))
-    if (this.#options.snapCount !== undefined) args.push('--snap-count', String(this.#options.snapCount))
+    if (tickTimeMs !== undefined) args.push('--tick-time-ms', String(tickTimeMs))
+    if (snapCount !== undefined) args.push('--snap-count', String(snapCount))
+    if (snapshotCompression !== undefined) args.push('--snapshot-compression', snapshotCompression)
     this.#process = new TestProcess(process.execPath, [serverProgram(), ...args], {
       name: 'the embedded server',
     })

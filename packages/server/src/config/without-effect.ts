@@ -28,7 +28,7 @@ const REASONS: readonly (readonly [RegExp, string])[] = [
   [/^skipACL$/, 'access lists are always checked'],
   [/^emulate353TTLNodes$/, 'it cannot be told from the data what the znodes of such a server mean'],
   [
-    /^(autopurge\.purgeInterval|snapSizeLimitInKb|txnLogSizeLimitInKb|snapshot\.compression\.method|forceSync)$/,
+    /^(autopurge\.purgeInterval|snapSizeLimitInKb|txnLogSizeLimitInKb|forceSync)$/,
     'the log is always synced; snapshots follow snapCount, and old files are removed after each',
   ],
   [

@@ -113,10 +113,28 @@ function basics(settings: Settings): Options {
     snapCount: settings.whole('snapCount'),
     // Apache's least.
     snapRetainCount: retained === undefined ? undefined : Math.max(3, retained),
+    snapshotCompression: snapshotCompression(settings),
     preAllocBytes: preAllocKb === undefined ? undefined : preAllocKb * 1024,
     slowSyncMs: settings.whole('fsync.warningthresholdms'),
     containerCheckIntervalMs: settings.whole('znode.container.checkIntervalMs'),
     fourLetterWords: words?.includes('*') === true ? undefined : words,
+  }
+}
+
+/** By the names that Apache's server knows; there, another one means none. */
+function snapshotCompression(settings: Settings): ServerOptions['snapshotCompression'] {
+  const method = settings.text('snapshot.compression.method')?.toLowerCase()
+  switch (method) {
+    case undefined:
+      return undefined
+    case 'gz':
+    case 'snappy':
+      return method
+    case '':
+    case 'checked':
+      return 'none'
+    default:
+      throw new UsageError(`snapshot.compression.method must be gz, snappy or CHECKED, not ${method}`)
   }
 }
 

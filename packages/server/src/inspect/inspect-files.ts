@@ -4,7 +4,7 @@ import type { Acl } from '@conclave/protocol'
 import { ServerState } from '../state/server-state.ts'
 import { dataBytes } from '../state/znode-data.ts'
 import { ownerKind } from '../state/znode.ts'
-import { DataFolder, type ZxidFile } from '../storage/data-folder.ts'
+import { DataFolder, zxidInName, type FileKind, type ZxidFile } from '../storage/data-folder.ts'
 import { readLog } from '../storage/log-reader.ts'
 import { readSnapshot } from '../storage/snapshot-reader.ts'
 import { DataFolderError } from '../storage/storage-errors.ts'
@@ -119,9 +119,9 @@ export async function inspectSnapshot(
 }
 
 /** The file itself, or those of its kind in a data folder or in its `version-2`. */
-async function filesAt(disk: Disk, path: string, kind: 'log' | 'snapshot'): Promise<readonly ZxidFile[]> {
+async function filesAt(disk: Disk, path: string, kind: FileKind): Promise<readonly ZxidFile[]> {
   const name = basename(path)
-  const zxid = new RegExp(`^${kind}\\.([0-9a-f]+)(\\.gz)?$`).exec(name)?.[1]
+  const zxid = zxidInName(kind, name)
   if (zxid !== undefined) {
     await disk.open(path, 'existing').then(
       file => file.close(),
@@ -129,7 +129,7 @@ async function filesAt(disk: Disk, path: string, kind: 'log' | 'snapshot'): Prom
         throw new DataFolderError(`cannot read ${path}: ${codeOf(error) ?? messageOf(error)}`, error)
       },
     )
-    return [{ name, path, zxid: Number.parseInt(zxid, 16) }]
+    return [{ name, path, zxid }]
   }
   const folder = new DataFolder(disk, name === 'version-2' ? join(path, '..') : path)
   const files = await (kind === 'log' ? folder.logs() : folder.snapshots())

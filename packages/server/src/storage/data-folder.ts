@@ -1,4 +1,5 @@
 import { codeOf, type Disk } from '@conclave/core'
+import { EXTENSIONS, type SnapshotForm } from './compression/snapshot-form.ts'
 import { DataFolderError } from './storage-errors.ts'
 
 /** Where Apache ZooKeeper keeps its files inside a data folder: the version of their format. */
@@ -18,7 +19,23 @@ export interface ZxidFile {
   readonly zxid: number
 }
 
-/** The names of a data folder's files: `version-2/log.<zxid>` and `version-2/snapshot.<zxid>`, in hexadecimal. */
+export type FileKind = 'log' | 'snapshot'
+
+const NAMES: Readonly<Record<FileKind, RegExp>> = {
+  log: /^log\.([0-9a-f]{1,16})$/,
+  snapshot: /^snapshot\.([0-9a-f]{1,16})(?:\.gz|\.snappy)?$/,
+}
+
+/** The zxid in the name of such a file; `undefined` where it is none. */
+export function zxidInName(kind: FileKind, name: string): number | undefined {
+  const zxid = NAMES[kind].exec(name)?.[1]
+  return zxid === undefined ? undefined : Number.parseInt(zxid, 16)
+}
+
+/**
+ * The names of a data folder's files: `version-2/log.<zxid>` and `version-2/snapshot.<zxid>`, in hexadecimal, and with
+ * what says how a snapshot is compressed.
+ */
 export class DataFolder {
   readonly disk: Disk
   readonly path: string
@@ -102,22 +119,22 @@ export class DataFolder {
     return this.#files('snapshot', this.versionPath)
   }
 
-  async #files(prefix: string, folder: string): Promise<ZxidFile[]> {
-    const pattern = new RegExp(`^${prefix}\\.([0-9a-f]{1,16})(\\.gz)?$`)
+  async #files(kind: FileKind, folder: string): Promise<ZxidFile[]> {
     const files: ZxidFile[] = []
     for (const name of (await this.#names(folder)) ?? []) {
-      const match = pattern.exec(name)
-      if (match) files.push({ name, path: `${folder}/${name}`, zxid: Number.parseInt(match[1]!, 16) })
+      const zxid = zxidInName(kind, name)
+      if (zxid !== undefined) files.push({ name, path: `${folder}/${name}`, zxid })
     }
-    return files.sort((a, b) => a.zxid - b.zxid)
+    // Of snapshots of one zxid the one that is not compressed comes last, and so is read first.
+    return files.sort((a, b) => a.zxid - b.zxid || b.name.length - a.name.length)
   }
 
   logPath(zxid: number): string {
     return `${this.logVersionPath}/log.${zxid.toString(16)}`
   }
 
-  snapshotPath(zxid: number): string {
-    return `${this.versionPath}/snapshot.${zxid.toString(16)}`
+  snapshotPath(zxid: number, form: SnapshotForm): string {
+    return `${this.versionPath}/snapshot.${zxid.toString(16)}${EXTENSIONS[form]}`
   }
 
   temporaryPath(path: string): string {

@@ -1,5 +1,3 @@
-import { gunzip } from 'node:zlib'
-import { promisify } from 'node:util'
 import { messageOf, type Disk, type DiskFile } from '@conclave/core'
 import {
   AclList,
@@ -13,6 +11,8 @@ import {
 import type { ServerState } from '../state/server-state.ts'
 import { keepData } from '../state/znode-data.ts'
 import { Znode } from '../state/znode.ts'
+import { openSource } from './compression/open-form.ts'
+import { formOf } from './compression/snapshot-form.ts'
 import type { ZxidFile } from './data-folder.ts'
 import { SnapshotWindow } from './snapshot-window.ts'
 import { CorruptDataError } from './storage-errors.ts'
@@ -23,59 +23,46 @@ import { CorruptDataError } from './storage-errors.ts'
  */
 export async function readSnapshot(disk: Disk, file: ZxidFile, state: ServerState): Promise<number> {
   const handle = await disk.open(file.path, 'existing')
+  const form = formOf(file.name)
+  const source = await openSource(handle, form)
+  const window = new SnapshotWindow(source)
   try {
-    // Gzip is one of the forms that Apache's server can be told to write.
-    const source = file.name.endsWith('.gz') ? inMemory(await unzip(handle)) : handle
-    return await readFrom(source, file, state)
+    if (form === 'none') await checkEnd(handle)
+    return Math.max(file.zxid, await readFrom(window, file.zxid, state))
+  } catch (error) {
+    if (error instanceof ProtocolError) throw new CorruptDataError(file.path, window.offset, messageOf(error))
+    throw error
   } finally {
+    await source.close()
     await handle.close()
   }
 }
 
-/** The part of a file that reading one needs. */
-type Source = Pick<DiskFile, 'read' | 'sizeBytes'>
-
-async function unzip(handle: DiskFile): Promise<Buffer> {
-  const bytes = Buffer.allocUnsafeSlow(await handle.sizeBytes())
-  return promisify(gunzip)(bytes.subarray(0, await handle.read(bytes, 0)))
+/**
+ * One that was never finished does not end with a seal. This is seen here before all of it is read; of a compressed one it
+ * is seen in the end. (Apache's `SnapStream.isValidSnapshot`)
+ */
+async function checkEnd(handle: DiskFile): Promise<void> {
+  const end = Buffer.alloc(5)
+  const sizeBytes = await handle.sizeBytes()
+  if (sizeBytes >= MIN_BYTES) await handle.read(end, sizeBytes - end.length)
+  if (end.readInt32BE(0) !== 1 || end[4] !== 0x2f) throw new ProtocolError('it does not end with a seal')
 }
 
-function inMemory(bytes: Buffer): Source {
-  return {
-    sizeBytes: () => Promise.resolve(bytes.length),
-    read: (into, position) => Promise.resolve(bytes.copy(into, 0, position)),
-  }
-}
-
-async function readFrom(source: Source, file: ZxidFile, state: ServerState): Promise<number> {
-  const sizeBytes = await source.sizeBytes()
-  const window = new SnapshotWindow(source, sizeBytes)
-  let lastZxid: number
-  try {
-    const { magic, version } = await window.one(reader => FileHeader.read(reader))
-    if (magic !== SNAPSHOT_MAGIC) throw new ProtocolError('it does not begin with ZKSN')
-    if (version !== FILE_VERSION) throw new ProtocolError(`version ${version} is not known`)
-    await checkEnd(source, sizeBytes)
-    state.tree.clear()
-    await readSessions(window, state)
-    await readAcls(window, state)
-    await readZnodes(window, state)
-    lastZxid = Math.max(file.zxid, await checkSeals(window))
-  } catch (error) {
-    if (error instanceof ProtocolError) throw new CorruptDataError(file.path, window.offset, messageOf(error))
-    throw error
-  }
+/** Returns the highest zxid that stands in it. */
+async function readFrom(window: SnapshotWindow, zxid: number, state: ServerState): Promise<number> {
+  const { magic, version } = await window.one(reader => FileHeader.read(reader))
+  if (magic !== SNAPSHOT_MAGIC) throw new ProtocolError('it does not begin with ZKSN')
+  if (version !== FILE_VERSION) throw new ProtocolError(`version ${version} is not known`)
+  state.tree.clear()
+  await readSessions(window, state)
+  await readAcls(window, state)
+  await readZnodes(window, state)
+  const lastZxid = await checkSeals(window)
   state.tree.acls.purgeUnused()
   state.tree.quotas.restore()
-  state.lastZxid = file.zxid
+  state.lastZxid = zxid
   return lastZxid
-}
-
-/** Every snapshot ends with a seal; one that does not was never finished. */
-async function checkEnd(source: Source, sizeBytes: number): Promise<void> {
-  const end = Buffer.alloc(5)
-  if (sizeBytes >= MIN_BYTES) await source.read(end, sizeBytes - end.length)
-  if (end.readInt32BE(0) !== 1 || end[4] !== 0x2f) throw new ProtocolError('it does not end with a seal')
 }
 
 async function readSessions(window: SnapshotWindow, state: ServerState): Promise<void> {
@@ -145,8 +132,9 @@ async function checkSeals(window: SnapshotWindow): Promise<number> {
       return checksum
     })
     if (sum !== expected) throw new ProtocolError('its checksum is wrong')
-    if (window.remaining === 0) return lastZxid
-    const isZxidAlone = window.remaining === ZXID_BYTES + SEAL_BYTES
+    const remaining = await window.remaining()
+    if (remaining === 0) return lastZxid
+    const isZxidAlone = remaining === ZXID_BYTES + SEAL_BYTES
     const zxid = await window.one(reader => (isZxidAlone ? readZxid(reader) : ZxidDigest.read(reader).zxid))
     lastZxid = Math.max(lastZxid, zxid)
   }

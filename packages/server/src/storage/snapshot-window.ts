@@ -1,37 +1,41 @@
-import type { DiskFile } from '@conclave/core'
 import { JuteReader, ProtocolError } from '@conclave/protocol'
 import { adler32 } from './checksum.ts'
+import type { SnapshotSource } from './compression/snapshot-source.ts'
 
 /** How much is read at a time. */
 const WINDOW_BYTES = 1 << 20
+/** Nothing that is written is as large: a znode holds at most what a request can. */
+const MAX_VALUE_BYTES = 0x1000_0000
 
 /** A snapshot that is read front to back, a part of it in memory at a time, with the checksum of what was read. */
 export class SnapshotWindow {
-  readonly #file: Pick<DiskFile, 'read'>
-  readonly #sizeBytes: number
+  readonly #source: SnapshotSource
   /** Used again for each part, so nothing may hold on to views of it. */
   #buffer: Buffer = Buffer.alloc(0)
   readonly #reader = new JuteReader(this.#buffer)
   /** Behind what is in the buffer. */
   #end = 0
-  /** Where the buffer begins in the file. */
+  /** Where the buffer begins, counted as if nothing were compressed. */
   #base = 0
+  /** Whether nothing follows the buffer. */
+  #isLast = false
   /** Up to where in the buffer the checksum goes. */
   #summed = 0
   #checksum = 1
 
-  constructor(file: Pick<DiskFile, 'read'>, sizeBytes: number) {
-    this.#file = file
-    this.#sizeBytes = sizeBytes
+  constructor(source: SnapshotSource) {
+    this.#source = source
   }
 
-  /** Behind what was read, in the file. */
+  /** Behind what was read, counted as if nothing were compressed. */
   get offset(): number {
     return this.#base + this.#reader.offset
   }
 
-  get remaining(): number {
-    return this.#sizeBytes - this.offset
+  /** How many bytes are left if they are fewer than a window, else as many as that or more. */
+  async remaining(): Promise<number> {
+    if (this.#reader.remaining < WINDOW_BYTES && !this.#isLast) await this.#moveTo(this.#reader.offset)
+    return this.#reader.remaining
   }
 
   /** Adler-32 of everything that was read. */
@@ -65,8 +69,7 @@ export class SnapshotWindow {
       try {
         if (!read(this.#reader)) return undefined
       } catch (error) {
-        const isWhole = this.#base + this.#end >= this.#sizeBytes
-        if (isWhole || !(error instanceof ProtocolError)) throw error
+        if (this.#isLast || !(error instanceof ProtocolError)) throw error
         return from
       }
     }
@@ -75,16 +78,17 @@ export class SnapshotWindow {
   async #moveTo(from: number): Promise<void> {
     this.#sumUpTo(from)
     const kept = this.#end - from
+    if (kept > MAX_VALUE_BYTES) throw new ProtocolError('a znode is too large')
     this.#base += from
-    const end = Math.min(this.#sizeBytes - this.#base, kept + WINDOW_BYTES)
+    const wanted = kept + WINDOW_BYTES
     // A record that is larger than the window lets it grow.
-    const buffer = end <= this.#buffer.length ? this.#buffer : Buffer.allocUnsafeSlow(end + kept)
+    const buffer = wanted <= this.#buffer.length ? this.#buffer : Buffer.allocUnsafeSlow(wanted + kept)
     this.#buffer.copy(buffer, 0, from, this.#end)
-    const bytes = await this.#file.read(buffer.subarray(kept, end), this.#base + kept)
-    if (kept + bytes < end) throw new ProtocolError('it became shorter')
+    const bytes = await this.#source.read(buffer.subarray(kept, wanted))
+    this.#isLast = bytes < WINDOW_BYTES
     this.#buffer = buffer
-    this.#end = end
-    this.#reader.reset(buffer, 0, end)
+    this.#end = kept + bytes
+    this.#reader.reset(buffer, 0, this.#end)
     this.#summed = 0
   }
 

@@ -1,4 +1,4 @@
-import type { DiskFile } from '@conclave/core'
+import { basename } from 'node:path'
 import {
   AclList,
   DIGEST_VERSION,
@@ -13,33 +13,35 @@ import type { ServerState } from '../state/server-state.ts'
 import { writeData } from '../state/znode-data.ts'
 import type { Znode } from '../state/znode.ts'
 import { adler32 } from './checksum.ts'
-import type { DataFolder } from './data-folder.ts'
+import { openSink } from './compression/open-form.ts'
+import type { SnapshotForm } from './compression/snapshot-form.ts'
+import type { SnapshotSink } from './compression/snapshot-sink.ts'
+import type { DataFolder, ZxidFile } from './data-folder.ts'
 
 /** How much is encoded before the loop gets its turn: well below a millisecond's work. */
 const SLICE_BYTES = 64 << 10
 /** How many are passed over before it does. */
 const SLICE_ZNODES = 4096
 
-/** A file written front to back with a running checksum. */
+/** What is written front to back with a running checksum, before it is compressed. */
 class CheckedFile {
   readonly writer = new JuteWriter(SLICE_BYTES * 2)
-  readonly #file: DiskFile
-  #offset = 0
+  readonly #sink: SnapshotSink
   #checksum = 1
   #summed = 0
 
-  constructor(file: DiskFile) {
-    this.#file = file
+  constructor(sink: SnapshotSink) {
+    this.#sink = sink
   }
 
   #sum(): void {
     this.#checksum = adler32(this.writer.buffer, this.#summed, this.writer.length, this.#checksum)
     this.#summed = this.writer.length
   }
+
   async flush(): Promise<void> {
     this.#sum()
-    await this.#file.write(this.writer.view(), this.#offset)
-    this.#offset += this.writer.length
+    await this.#sink.write(this.writer.view())
     this.writer.reset()
     this.#summed = 0
   }
@@ -50,38 +52,45 @@ class CheckedFile {
     this.writer.safeInt64(this.#checksum)
     this.writer.string('/')
   }
+
+  async end(): Promise<void> {
+    await this.flush()
+    await this.#sink.end()
+  }
+}
+
+/** How a snapshot is to be written. */
+export interface WriteOptions {
+  readonly form: SnapshotForm
+  /** Resolves when everything applied so far is in the log on disk: a snapshot must not know of more. */
+  readonly isDurable: () => Promise<void>
 }
 
 /**
  * Writes a snapshot of the state while the state goes on changing, slice by slice: each znode is as it was at some
  * moment in between, and the transactions since `lastZxid` at the beginning, applied again, make good the difference.
- * Resolves to the zxid that its name has, and that the log must be kept from.
- *
- * `isDurable` resolves when everything applied so far is in the log on disk: a snapshot must not know of more.
+ * Resolves to the file; the log must be kept from the zxid that its name has.
  */
 export async function writeSnapshot(
   folder: DataFolder,
   state: ServerState,
-  isDurable: () => Promise<void>,
-): Promise<number> {
+  { form, isDurable }: WriteOptions,
+): Promise<ZxidFile> {
   const zxid = state.lastZxid
-  const path = folder.snapshotPath(zxid)
+  const path = folder.snapshotPath(zxid, form)
   const temporary = folder.temporaryPath(path)
   const file = await folder.disk.open(temporary, 'create-or-open')
   try {
     await file.truncate(0)
-    const out = new CheckedFile(file)
+    const out = new CheckedFile(await openSink(file, form))
     writeHead(out.writer, state)
     const lastAclId = state.tree.acls.lastId
     let skipped = 0
     for (const [znodePath, znode] of state.tree.walk()) {
-      if (out.writer.length >= SLICE_BYTES || skipped === SLICE_ZNODES) {
-        skipped = 0
-        await out.flush()
-      }
+      if (out.writer.length >= SLICE_BYTES) await out.flush()
       // What is newer than the snapshot is in the log.
       if (znode.czxid > zxid) {
-        skipped++
+        if (++skipped % SLICE_ZNODES === 0) await new Promise(resolve => setImmediate(resolve))
         continue
       }
       // An access list that the head does not have was given since, and will be again by the log.
@@ -92,7 +101,7 @@ export async function writeSnapshot(
     const digest = { zxid: state.lastZxid, version: DIGEST_VERSION, digest: state.tree.digest.value }
     ZxidDigest.write(out.writer, digest)
     out.seal()
-    await out.flush()
+    await out.end()
     await isDurable()
     await file.sync()
   } finally {
@@ -100,7 +109,7 @@ export async function writeSnapshot(
   }
   await folder.disk.rename(temporary, path)
   await folder.disk.syncFolder(folder.versionPath)
-  return zxid
+  return { name: basename(path), path, zxid }
 }
 
 function writeHead(writer: JuteWriter, state: ServerState): void {

@@ -16,6 +16,7 @@ maxSessionTimeout=60000
 maxClientCnxns=10
 zookeeper.snapCount=5000
 autopurge.snapRetainCount=5
+snapshot.compression.method=snappy
 jute.maxbuffer=4194304
 enforceQuota=true
 zookeeper.DigestAuthenticationProvider.superDigest=super:xQJmxLMiHGwaqBvst5y6rkB6HQs=
@@ -43,6 +44,7 @@ X509AuthenticationProvider.superUser=CN=admin,O=Conclave
     maxClientCnxns: 10,
     snapCount: 5_000,
     snapRetainCount: 5,
+    snapshotCompression: 'snappy',
     maxFrameBytes: 4_194_304,
     enforceQuota: true,
     superDigest: 'super:xQJmxLMiHGwaqBvst5y6rkB6HQs=',
@@ -109,12 +111,27 @@ const GUIDE = `
   .trim()
   .split(/\s+/)
 
+/** Of those that are a word. */
+const WORDS: ReadonlyMap<string, string> = new Map([
+  ['ssl.clientAuth', 'none'],
+  ['snapshot.compression.method', 'gz'],
+])
+
 test('zoo.cfg - every setting of the guide is honoured, or told with its reason', () => {
-  const text = GUIDE.map(
-    name => `${name}=${name === 'ssl.clientAuth' ? 'none' : name.endsWith('.type') ? 'PEM' : '1'}`,
-  )
+  const text = GUIDE.map(name => `${name}=${WORDS.get(name) ?? (name.endsWith('.type') ? 'PEM' : '1')}`)
   const { warnings } = readZooCfg(text.join('\n'), () => 'a file')
   expect(warnings.filter(warning => warning.includes('does not know it'))).toEqual([])
+})
+
+test.each([
+  ['gz', 'gz'],
+  ['GZ', 'gz'],
+  ['Snappy', 'snappy'],
+  ['CHECKED', 'none'],
+  ['', 'none'],
+])('zoo.cfg - snapshots compressed by %j', (method, form) => {
+  const { options } = readZooCfg(`dataDir=/d\nzookeeper.snapshot.compression.method=${method}`)
+  expect(options.snapshotCompression).toBe(form)
 })
 
 test('zoo.cfg - TLS on a port of its own, from PEM files', () => {
@@ -190,6 +207,7 @@ test.each([
   ['tickTime=2000', /names no dataDir/],
   ['dataDir=/d\nserver.1=a:2888:3888', /one by itself/],
   ['dataDir=/d\nclientPort=many', /whole number/],
+  ['dataDir=/d\nsnapshot.compression.method=zstd', /must be gz, snappy or CHECKED, not zstd/],
   ['dataDir=/d\nsecureClientPort=1', /needs ssl.keyStore.location/],
   ['dataDir=/d\nsecureClientPort=1\nssl.keyStore.location=/a.jks', /must be a PEM file/],
   ['dataDir=/d\nsecureClientPort=1\nssl.keyStore.location=/none/a.pem', /cannot read \/none\/a.pem/],

@@ -2,6 +2,7 @@ import { silentLogger, type Random } from '@conclave/core'
 import { OpCode } from '@conclave/protocol'
 import { SimulatedDisk } from '@conclave/testing'
 import { expect, test } from 'vitest'
+import type { SnapshotForm } from '../../src/storage/compression/snapshot-form.ts'
 import { DataFolder } from '../../src/storage/data-folder.ts'
 import { recover } from '../../src/storage/recovery.ts'
 import { purge } from '../../src/storage/retention.ts'
@@ -27,7 +28,10 @@ interface Crash {
 }
 
 /** Runs a script, and keeps a crash of the disk before each of its operations. */
-async function crashes(seed: number): Promise<{ crashes: Crash[]; states: Map<number, string[]> }> {
+async function crashes(
+  seed: number,
+  form: SnapshotForm,
+): Promise<{ crashes: Crash[]; states: Map<number, string[]> }> {
   const random = seededRandom(seed)
   const server = await ScriptedServer.start()
   const found: Crash[] = []
@@ -53,7 +57,7 @@ async function crashes(seed: number): Promise<{ crashes: Crash[]; states: Map<nu
     if (step % 3 === 0) await server.commit.drain()
     if (step % 7 === 6) {
       server.commit.roll()
-      await server.snapshot()
+      await server.snapshot(form)
       await purge(server.folder, 2)
     }
   }
@@ -61,10 +65,18 @@ async function crashes(seed: number): Promise<{ crashes: Crash[]; states: Map<nu
   return { crashes: found, states }
 }
 
-test.each([1, 2, 3, 4, 5])(
-  'crash - at any moment, what was acknowledged is there and no transaction by halves (seed %i)',
-  async seed => {
-    const { crashes: found, states } = await crashes(seed)
+test.each([
+  [1, 'none'],
+  [2, 'none'],
+  [3, 'none'],
+  [4, 'gz'],
+  [5, 'gz'],
+  [6, 'snappy'],
+  [7, 'snappy'],
+] as const)(
+  'crash - at any moment, what was acknowledged is there and no transaction by halves (seed %i, snapshots %s)',
+  async (seed, form) => {
+    const { crashes: found, states } = await crashes(seed, form)
     expect(found.length).toBeGreaterThan(80)
     for (const [i, { disk, acknowledgedZxid, executedZxid, operation }] of found.entries()) {
       const about = `crash ${i}, before ${operation}`

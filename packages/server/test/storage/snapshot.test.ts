@@ -1,17 +1,24 @@
 import { silentLogger } from '@conclave/core'
 import { OpCode } from '@conclave/protocol'
-import { expect, test } from 'vitest'
+import { SimulatedDisk } from '@conclave/testing'
+import fc from 'fast-check'
+import { beforeAll, expect, test } from 'vitest'
+import { ServerState } from '../../src/state/server-state.ts'
 import { DataFolder } from '../../src/storage/data-folder.ts'
 import { recover } from '../../src/storage/recovery.ts'
 import { purge } from '../../src/storage/retention.ts'
+import { readSnapshot } from '../../src/storage/snapshot-reader.ts'
+import { CorruptDataError } from '../../src/storage/storage-errors.ts'
 import { describeState, ScriptedServer, TICK_MS } from '../support/scripted-server.ts'
+
+const FORMS = ['none', 'gz', 'snappy'] as const
 
 async function reread(server: ScriptedServer): Promise<string[]> {
   const { state } = await recover(new DataFolder(server.disk, 'data'), TICK_MS, silentLogger)
   return describeState(state)
 }
 
-test('snapshot - read back, it is the state', async () => {
+test.each(FORMS)('snapshot - read back, it is the state (%s)', async form => {
   const server = await ScriptedServer.start()
   server.execute({ type: OpCode.createSession, timeoutMs: 30_000 })
   for (let i = 0; i < 50; i++) server.create(`/znode-${i}`)
@@ -37,55 +44,58 @@ test('snapshot - read back, it is the state', async () => {
     parentCversion: 52,
   })
   await server.commit.drain()
-  const zxid = await server.snapshot()
+  const zxid = await server.snapshot(form)
   await server.disk.remove('data/version-2/log.1')
   expect(zxid).toBe(server.state.lastZxid)
   expect(await reread(server)).toEqual(describeState(server.state))
 })
 
-test('snapshot - taken while the tree changes under it, the log makes good the difference', async () => {
-  const server = await ScriptedServer.start()
-  for (let i = 0; i < 600; i++) server.create(`/old-${i}`, 'x'.repeat(1_000))
-  await server.commit.drain()
-  server.commit.roll()
-  const taken = server.snapshot()
-  let changes = 0
-  let done = false
-  void taken.then(() => (done = true))
-  while (!done) {
-    const i = changes++ % 600
-    if (server.state.tree.get(`/old-${i}`) !== undefined)
-      server.execute({ type: OpCode.delete, path: `/old-${i}` })
-    server.create(`/new-${changes}`)
-    server.create(`/new-${changes}/below`)
-    // A path that goes and comes back is met twice.
-    if (changes % 2 === 0) {
-      server.execute({ type: OpCode.delete, path: `/new-${changes}/below` })
-      server.execute({ type: OpCode.delete, path: `/new-${changes}` })
+test.each(FORMS)(
+  'snapshot - taken while the tree changes under it, the log makes good the difference (%s)',
+  async form => {
+    const server = await ScriptedServer.start()
+    for (let i = 0; i < 600; i++) server.create(`/old-${i}`, 'x'.repeat(1_000))
+    await server.commit.drain()
+    server.commit.roll()
+    const taken = server.snapshot(form)
+    let changes = 0
+    let done = false
+    void taken.then(() => (done = true))
+    while (!done) {
+      const i = changes++ % 600
+      if (server.state.tree.get(`/old-${i}`) !== undefined)
+        server.execute({ type: OpCode.delete, path: `/old-${i}` })
       server.create(`/new-${changes}`)
+      server.create(`/new-${changes}/below`)
+      // A path that goes and comes back is met twice.
+      if (changes % 2 === 0) {
+        server.execute({ type: OpCode.delete, path: `/new-${changes}/below` })
+        server.execute({ type: OpCode.delete, path: `/new-${changes}` })
+        server.create(`/new-${changes}`)
+      }
+      server.execute({
+        type: OpCode.setAcl,
+        path: `/new-${changes}`,
+        acl: [{ perms: changes % 31, scheme: 'world', id: 'anyone' }],
+        version: 1,
+      })
+      await new Promise(resolve => setImmediate(resolve))
     }
-    server.execute({
-      type: OpCode.setAcl,
-      path: `/new-${changes}`,
-      acl: [{ perms: changes % 31, scheme: 'world', id: 'anyone' }],
-      version: 1,
-    })
-    await new Promise(resolve => setImmediate(resolve))
-  }
-  expect(changes).toBeGreaterThan(5)
-  await server.commit.drain()
-  expect(await reread(server)).toEqual(describeState(server.state))
-})
+    expect(changes).toBeGreaterThan(5)
+    await server.commit.drain()
+    expect(await reread(server)).toEqual(describeState(server.state))
+  },
+)
 
-test('snapshot - one that is damaged is passed over for the one before it', async () => {
+test.each(FORMS)('snapshot - one that is damaged is passed over for the one before it (%s)', async form => {
   const server = await ScriptedServer.start()
   server.create('/a')
   await server.commit.drain()
   await server.snapshot()
   server.create('/b')
   await server.commit.drain()
-  await server.snapshot()
-  const path = 'data/version-2/snapshot.2'
+  await server.snapshot(form)
+  const path = server.folder.snapshotPath(2, form)
   const bytes = Buffer.from(server.disk.bytes(path))
   for (let at = 0; at < bytes.length; at++) {
     const damaged = Buffer.from(bytes)
@@ -105,20 +115,77 @@ test('retention - keeps the newest snapshots and the logs since the oldest of th
     server.create(`/znode-${i}`)
     await server.commit.drain()
     server.commit.roll()
-    await server.snapshot()
+    await server.snapshot(FORMS[i % FORMS.length])
   }
   await purge(server.folder, 3)
-  expect((await server.folder.snapshots()).map(({ zxid }) => zxid)).toEqual([4, 5, 6])
+  const kept = (await server.folder.snapshots()).map(({ name }) => name)
+  expect(kept).toEqual(['snapshot.4', 'snapshot.5.gz', 'snapshot.6.snappy'])
   expect((await server.folder.logs()).map(({ zxid }) => zxid)).toEqual([4, 5, 6])
   expect(await reread(server)).toEqual(describeState(server.state))
 })
 
-test('snapshot - larger than what is in memory at a time, it is read back', async () => {
+test.each(FORMS)('snapshot - larger than what is in memory at a time, it is read back (%s)', async form => {
   const server = await ScriptedServer.start()
   server.create('/large', 'x'.repeat(5 << 20))
   for (let i = 0; i < 5_000; i++) server.create(`/znode-${i}`, 'x'.repeat(900 + (i % 100)))
   await server.commit.drain()
-  await server.snapshot()
+  await server.snapshot(form)
   await server.disk.remove('data/version-2/log.1')
   expect(await reread(server)).toEqual(describeState(server.state))
+})
+
+test('snapshot - of two of one zxid the one that is not compressed is read, and the other where it is damaged', async () => {
+  const server = await ScriptedServer.start()
+  server.create('/a')
+  await server.commit.drain()
+  for (const form of ['snappy', 'none', 'gz'] as const) await server.snapshot(form)
+  const snapshots = await server.folder.snapshots()
+  expect(snapshots.map(({ name }) => name).slice(1)).toEqual([
+    'snapshot.1.snappy',
+    'snapshot.1.gz',
+    'snapshot.1',
+  ])
+  for (const { path } of snapshots.toReversed()) {
+    expect(await reread(server)).toEqual(describeState(server.state))
+    server.disk.put(path, Buffer.from('damaged'))
+  }
+})
+
+const whole = new Map<string, Buffer>()
+
+beforeAll(async () => {
+  const server = await ScriptedServer.start()
+  for (let i = 0; i < 20; i++) server.create(`/znode-${i}`, 'x'.repeat(i * 10))
+  await server.commit.drain()
+  for (const form of FORMS) {
+    await server.snapshot(form)
+    whole.set(form, Buffer.from(server.disk.bytes(server.folder.snapshotPath(20, form))))
+  }
+})
+
+test.each(FORMS)('snapshot - whatever its bytes, it is read or said to be corrupt (%s)', async form => {
+  const bytes = whole.get(form)!
+  const byte = fc.integer({ min: 0, max: bytes.length - 1 })
+  const changed = fc.array(fc.tuple(byte, fc.nat(0xff)), { minLength: 1, maxLength: 8 }).map(changes => {
+    const copy = Buffer.from(bytes)
+    for (const [at, value] of changes) copy[at] = value
+    return copy
+  })
+  const begun = fc
+    .tuple(byte, fc.uint8Array({ maxLength: 200 }))
+    .map(([length, rest]) => Buffer.concat([bytes.subarray(0, length), rest]))
+  await fc.assert(
+    fc.asyncProperty(fc.oneof(changed, begun, fc.uint8Array({ maxLength: 200 })), async damaged => {
+      const disk = new SimulatedDisk()
+      const path = new DataFolder(disk, 'data').snapshotPath(20, form)
+      disk.put(path, damaged)
+      const reading = readSnapshot(disk, { name: path, path, zxid: 20 }, new ServerState(TICK_MS))
+      const error: unknown = await reading.then(
+        () => undefined,
+        (failure: unknown) => failure,
+      )
+      if (error !== undefined) expect(error).toBeInstanceOf(CorruptDataError)
+    }),
+    { numRuns: 400 },
+  )
 })

@@ -4,6 +4,7 @@ import { SimulatedDisk } from '@conclave/testing'
 import { GroupCommit } from '../../src/pipeline/group-commit.ts'
 import type { ServerState } from '../../src/state/server-state.ts'
 import { dataBytes } from '../../src/state/znode-data.ts'
+import type { SnapshotForm } from '../../src/storage/compression/snapshot-form.ts'
 import { DataFolder } from '../../src/storage/data-folder.ts'
 import { recover } from '../../src/storage/recovery.ts'
 import { writeSnapshot } from '../../src/storage/snapshot-writer.ts'
@@ -44,7 +45,7 @@ export class ScriptedServer {
     const folder = new DataFolder(disk, 'data')
     await folder.prepare()
     const { state, isNew } = await recover(folder, TICK_MS, silentLogger)
-    if (isNew) await writeSnapshot(folder, state, async () => {})
+    if (isNew) await writeSnapshot(folder, state, { form: 'none', isDurable: async () => {} })
     return new ScriptedServer(disk, folder, state)
   }
 
@@ -63,8 +64,9 @@ export class ScriptedServer {
     this.execute({ type, path, data: Buffer.from(data), acl: OPEN_ACL, ephemeral: false, parentCversion })
   }
 
-  snapshot(): Promise<number> {
-    return writeSnapshot(this.folder, this.state, () => this.commit.drain())
+  async snapshot(form: SnapshotForm = 'none'): Promise<number> {
+    const isDurable = (): Promise<void> => this.commit.drain()
+    return (await writeSnapshot(this.folder, this.state, { form, isDurable })).zxid
   }
 }
 
