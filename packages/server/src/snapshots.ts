@@ -3,10 +3,14 @@ import type { LatencyStats } from './admin/server-stats.ts'
 import type { GroupCommit } from './pipeline/group-commit.ts'
 import type { ServerState } from './state/server-state.ts'
 import type { SnapshotForm } from './storage/compression/snapshot-form.ts'
-import type { DataFolder } from './storage/data-folder.ts'
+import type { DataFolder, ZxidFile } from './storage/data-folder.ts'
+import { recoverAt } from './storage/recovery.ts'
 import { purge } from './storage/retention.ts'
-import { writeSnapshot } from './storage/snapshot-writer.ts'
+import { writeSnapshot, type WrittenSnapshot } from './storage/snapshot-writer.ts'
 import { DataFolderError } from './storage/storage-errors.ts'
+
+/** Sessions are only passed on, so it does not matter when they would expire. */
+const TICK_MS = 1_000
 
 /** Takes a snapshot every so many transactions, beside the work, and removes what is older than those to be kept. */
 export class Snapshots {
@@ -54,27 +58,51 @@ export class Snapshots {
     // Of a large tree less often: a snapshot should cost less than the transactions since the one before.
     const every = Math.max(this.#every, this.#state.tree.znodes.size / 4)
     if (++this.#since < every || this.#running !== undefined) return
-    this.#since = 0
-    this.#commit.roll()
-    this.#running = this.#take().finally(() => {
-      this.#running = undefined
+    // One that fails costs time at the next start, nothing else: the logs have all of it.
+    void this.#run(() => this.#take()).catch((error: unknown) => {
+      this.#logger.log('error', 'no snapshot could be taken', { error })
     })
   }
 
-  /** A snapshot that fails costs time at the next start, nothing else: the logs have all of it. */
-  async #take(): Promise<void> {
-    const sinceMs = this.#clock.nowMs()
-    try {
-      const { zxid } = await writeSnapshot(this.#folder, this.#state, {
-        form: this.#form,
-        isDurable: () => this.#isDurable(),
-      })
-      this.#time.add(this.#clock.nowMs() - sinceMs)
+  /**
+   * Takes a snapshot now that needs no log: it holds the tree as it was right after the transaction in its name. Where the
+   * tree changed meanwhile, it is read back with the log of that time, and written again.
+   */
+  async takeExact(): Promise<ZxidFile> {
+    while (this.#running !== undefined) await this.settled()
+    return this.#run(async () => {
+      const taken = await this.#take()
+      if (taken.isExact) return taken
+      const state = await recoverAt(this.#folder, taken.lastZxid, TICK_MS, this.#logger)
+      return this.#write(state)
+    })
+  }
+
+  /** One at a time, each with what it makes unneeded removed. */
+  #run<T extends ZxidFile>(take: () => Promise<T>): Promise<T> {
+    this.#since = 0
+    this.#commit.roll()
+    const running = take().then(async taken => {
       await purge(this.#folder, this.#keep)
-      this.#logger.log('info', 'snapshot taken', { zxid, znodes: this.#state.tree.znodes.size })
-    } catch (error) {
-      this.#logger.log('error', 'no snapshot could be taken', { error })
+      return taken
+    })
+    const ended = (): void => {
+      this.#running = undefined
     }
+    this.#running = running.then(ended, ended)
+    return running
+  }
+
+  async #take(): Promise<WrittenSnapshot> {
+    const sinceMs = this.#clock.nowMs()
+    const taken = await this.#write(this.#state)
+    this.#time.add(this.#clock.nowMs() - sinceMs)
+    this.#logger.log('info', 'snapshot taken', { zxid: taken.zxid, znodes: this.#state.tree.znodes.size })
+    return taken
+  }
+
+  #write(state: ServerState): Promise<WrittenSnapshot> {
+    return writeSnapshot(this.#folder, state, { form: this.#form, isDurable: () => this.#isDurable() })
   }
 
   /** A snapshot that knows of more than the log would bring back what was never acknowledged, or by halves. */

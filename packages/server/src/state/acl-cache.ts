@@ -21,6 +21,7 @@ export class AclCache {
   #lastId = 0
   /** The one that was asked for last, mostly asked for next as well. */
   #latest = this.builtIn
+  #isComplete = true
 
   get size(): number {
     return this.#byId.size
@@ -29,6 +30,11 @@ export class AclCache {
   /** The highest number given so far. */
   get lastId(): number {
     return this.#lastId
+  }
+
+  /** Whether there was an entry for each number that a snapshot named. */
+  get isComplete(): boolean {
+    return this.#isComplete
   }
 
   /** The entry of an access list, with one use more. */
@@ -68,7 +74,10 @@ export class AclCache {
   acquireId(id: number): AclEntry {
     if (id === BUILT_IN_ID) return this.builtIn
     const entry = this.#byId.get(id)
-    if (entry === undefined) return { id, acl: [{ perms: 0, scheme: 'world', id: 'anyone' }], uses: 1 }
+    if (entry === undefined) {
+      this.#isComplete = false
+      return { id, acl: [{ perms: 0, scheme: 'world', id: 'anyone' }], uses: 1 }
+    }
     entry.uses++
     return entry
   }

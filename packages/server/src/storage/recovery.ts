@@ -4,6 +4,7 @@ import { ServerState } from '../state/server-state.ts'
 import type { DataFolder, ZxidFile } from './data-folder.ts'
 import { readLog } from './log-reader.ts'
 import { readSnapshot } from './snapshot-reader.ts'
+import { SMALL_WINDOW_BYTES, WINDOW_BYTES } from './snapshot-window.ts'
 import { CorruptDataError } from './storage-errors.ts'
 import type { TxnRecord } from './txn-record.ts'
 
@@ -64,7 +65,9 @@ async function newestSnapshot(
   for (const file of snapshots.toReversed()) {
     const state = new ServerState(tickMs)
     try {
-      if (file.zxid <= upTo && (await readSnapshot(folder.disk, file, state)) <= upTo) return state
+      if (file.zxid > upTo) continue
+      const windowBytes = upTo === Infinity ? WINDOW_BYTES : SMALL_WINDOW_BYTES
+      if ((await readSnapshot(folder.disk, file, state, windowBytes)).lastZxid <= upTo) return state
     } catch (error) {
       if (!(error instanceof CorruptDataError)) throw error
       logger.log('warn', 'snapshot passed over', { file: file.path, error })
@@ -94,9 +97,9 @@ async function replay(
     if (i < first) continue
     const apply = (record: TxnRecord, offset: number): void => {
       const { zxid } = record.header
+      if (zxid > upTo) return
       checkNoHole(file, offset, previous, record)
       previous = zxid
-      if (zxid > upTo) return
       state.apply(record.header, record.txn)
       replayedCount++
       checkDigest(record, state, withFields(logger, { file: file.path, offset }))

@@ -14,21 +14,34 @@ import { Znode } from '../state/znode.ts'
 import { openSource } from './compression/open-form.ts'
 import { formOf } from './compression/snapshot-form.ts'
 import type { ZxidFile } from './data-folder.ts'
-import { SnapshotWindow } from './snapshot-window.ts'
+import { SnapshotWindow, WINDOW_BYTES } from './snapshot-window.ts'
 import { CorruptDataError } from './storage-errors.ts'
 
-/**
- * Reads a snapshot into an empty state. Resolves to the last zxid that it can know of: later than the one in its name
- * where it was taken while the tree changed. Throws `CorruptDataError`.
- */
-export async function readSnapshot(disk: Disk, file: ZxidFile, state: ServerState): Promise<number> {
+/** What a snapshot says of itself. */
+export interface SnapshotReading {
+  /** The last that it can know of: later than the zxid in its name where it was taken while the tree changed. */
+  readonly lastZxid: number
+  /**
+   * Whether the tree is known to be as it was at one moment, so that no log is needed. Not known of what servers before 3.6
+   * wrote, because it has no digest.
+   */
+  readonly isExact: boolean
+}
+
+/** Reads a snapshot into an empty state, `windowBytes` of it at a time. Throws `CorruptDataError`. */
+export async function readSnapshot(
+  disk: Disk,
+  file: ZxidFile,
+  state: ServerState,
+  windowBytes: number = WINDOW_BYTES,
+): Promise<SnapshotReading> {
   const handle = await disk.open(file.path, 'existing')
   const form = formOf(file.name)
   const source = await openSource(handle, form)
-  const window = new SnapshotWindow(source)
+  const window = new SnapshotWindow(source, windowBytes)
   try {
     if (form === 'none') await checkEnd(handle)
-    return Math.max(file.zxid, await readFrom(window, file.zxid, state))
+    return await readFrom(window, file.zxid, state)
   } catch (error) {
     if (error instanceof ProtocolError) throw new CorruptDataError(file.path, window.offset, messageOf(error))
     throw error
@@ -49,20 +62,26 @@ async function checkEnd(handle: DiskFile): Promise<void> {
   if (end.readInt32BE(0) !== 1 || end[4] !== 0x2f) throw new ProtocolError('it does not end with a seal')
 }
 
-/** Returns the highest zxid that stands in it. */
-async function readFrom(window: SnapshotWindow, zxid: number, state: ServerState): Promise<number> {
+async function readFrom(window: SnapshotWindow, zxid: number, state: ServerState): Promise<SnapshotReading> {
   const { magic, version } = await window.one(reader => FileHeader.read(reader))
   if (magic !== SNAPSHOT_MAGIC) throw new ProtocolError('it does not begin with ZKSN')
   if (version !== FILE_VERSION) throw new ProtocolError(`version ${version} is not known`)
   state.tree.clear()
   await readSessions(window, state)
   await readAcls(window, state)
-  await readZnodes(window, state)
-  const lastZxid = await checkSeals(window)
+  const lastChange = await readZnodes(window, state)
+  const { digest, lastZxid } = await readSeals(window)
+  const isExact =
+    digest !== undefined &&
+    // Of a server that has changed nothing since its start there is none.
+    (digest.zxid === 0 || digest.digest === state.tree.digest.value) &&
+    // As `writeSnapshot` marks it.
+    (lastZxid === undefined || lastZxid >= digest.zxid) &&
+    state.tree.acls.isComplete
   state.tree.acls.purgeUnused()
   state.tree.quotas.restore()
   state.lastZxid = zxid
-  return lastZxid
+  return { lastZxid: Math.max(zxid, lastChange, digest?.zxid ?? 0, lastZxid ?? 0), isExact }
 }
 
 async function readSessions(window: SnapshotWindow, state: ServerState): Promise<void> {
@@ -88,7 +107,9 @@ async function readAcls(window: SnapshotWindow, state: ServerState): Promise<voi
   })
 }
 
-async function readZnodes(window: SnapshotWindow, { tree }: ServerState): Promise<void> {
+/** Returns the zxid of the last change. */
+async function readZnodes(window: SnapshotWindow, { tree }: ServerState): Promise<number> {
+  let lastChange = 0
   let refused: string | undefined
   await window.each(reader => {
     const path = reader.string()
@@ -111,19 +132,24 @@ async function readZnodes(window: SnapshotWindow, { tree }: ServerState): Promis
     znode.cversion = cversion
     znode.aversion = aversion
     znode.pzxid = pzxid
+    lastChange = Math.max(lastChange, czxid, mzxid, pzxid)
     if (tree.insert(path === '' ? '/' : path, znode)) return true
     refused = path
     return false
   })
   if (refused !== undefined) throw new ProtocolError(`${refused} has no parent, or comes twice`)
+  return lastChange
 }
 
 /**
  * The checksum over everything before it. What servers since 3.6 add (the digest) and since 3.9 (the last zxid) has
- * another each, over everything before that. Returns the highest zxid that they name.
+ * another each, over everything before that.
  */
-async function checkSeals(window: SnapshotWindow): Promise<number> {
-  let lastZxid = 0
+async function readSeals(
+  window: SnapshotWindow,
+): Promise<{ digest: ZxidDigest | undefined; lastZxid: number | undefined }> {
+  let digest: ZxidDigest | undefined
+  let lastZxid: number | undefined
   for (;;) {
     const sum = window.checksum()
     const expected = await window.one(reader => {
@@ -133,10 +159,9 @@ async function checkSeals(window: SnapshotWindow): Promise<number> {
     })
     if (sum !== expected) throw new ProtocolError('its checksum is wrong')
     const remaining = await window.remaining()
-    if (remaining === 0) return lastZxid
-    const isZxidAlone = remaining === ZXID_BYTES + SEAL_BYTES
-    const zxid = await window.one(reader => (isZxidAlone ? readZxid(reader) : ZxidDigest.read(reader).zxid))
-    lastZxid = Math.max(lastZxid, zxid)
+    if (remaining === 0) return { digest, lastZxid }
+    if (remaining === ZXID_BYTES + SEAL_BYTES) lastZxid = await window.one(readZxid)
+    else digest = await window.one(ZxidDigest.read)
   }
 }
 

@@ -2,14 +2,17 @@ import { JuteReader, ProtocolError } from '@conclave/protocol'
 import { adler32 } from './checksum.ts'
 import type { SnapshotSource } from './compression/snapshot-source.ts'
 
-/** How much is read at a time. */
-const WINDOW_BYTES = 1 << 20
+/** How much is read at a time, while nothing else is done. */
+export const WINDOW_BYTES: number = 1 << 20
+/** How much is read while clients are served: a few milliseconds' work. */
+export const SMALL_WINDOW_BYTES: number = 128 << 10
 /** Nothing that is written is as large: a znode holds at most what a request can. */
 const MAX_VALUE_BYTES = 0x1000_0000
 
 /** A snapshot that is read front to back, a part of it in memory at a time, with the checksum of what was read. */
 export class SnapshotWindow {
   readonly #source: SnapshotSource
+  readonly #windowBytes: number
   /** Used again for each part, so nothing may hold on to views of it. */
   #buffer: Buffer = Buffer.alloc(0)
   readonly #reader = new JuteReader(this.#buffer)
@@ -23,8 +26,9 @@ export class SnapshotWindow {
   #summed = 0
   #checksum = 1
 
-  constructor(source: SnapshotSource) {
+  constructor(source: SnapshotSource, windowBytes: number) {
     this.#source = source
+    this.#windowBytes = windowBytes
   }
 
   /** Behind what was read, counted as if nothing were compressed. */
@@ -32,9 +36,9 @@ export class SnapshotWindow {
     return this.#base + this.#reader.offset
   }
 
-  /** How many bytes are left if they are fewer than a window, else as many as that or more. */
+  /** How many bytes are left if they are fewer than a window, else at least as many as that. */
   async remaining(): Promise<number> {
-    if (this.#reader.remaining < WINDOW_BYTES && !this.#isLast) await this.#moveTo(this.#reader.offset)
+    if (this.#reader.remaining < this.#windowBytes && !this.#isLast) await this.#moveTo(this.#reader.offset)
     return this.#reader.remaining
   }
 
@@ -80,12 +84,14 @@ export class SnapshotWindow {
     const kept = this.#end - from
     if (kept > MAX_VALUE_BYTES) throw new ProtocolError('a znode is too large')
     this.#base += from
-    const wanted = kept + WINDOW_BYTES
+    const wanted = kept + this.#windowBytes
     // A record that is larger than the window lets it grow.
     const buffer = wanted <= this.#buffer.length ? this.#buffer : Buffer.allocUnsafeSlow(wanted + kept)
     this.#buffer.copy(buffer, 0, from, this.#end)
+    // The loop has its turn also where the source has all that at hand.
+    await new Promise(resolve => setImmediate(resolve))
     const bytes = await this.#source.read(buffer.subarray(kept, wanted))
-    this.#isLast = bytes < WINDOW_BYTES
+    this.#isLast = bytes < this.#windowBytes
     this.#buffer = buffer
     this.#end = kept + bytes
     this.#reader.reset(buffer, 0, this.#end)

@@ -59,6 +59,14 @@ class CheckedFile {
   }
 }
 
+/** A snapshot that was written. */
+export interface WrittenSnapshot extends ZxidFile {
+  /** The last transaction that it may know of. */
+  readonly lastZxid: number
+  /** Whether the tree did not change meanwhile, so that no log is needed. */
+  readonly isExact: boolean
+}
+
 /** How a snapshot is to be written. */
 export interface WriteOptions {
   readonly form: SnapshotForm
@@ -75,11 +83,12 @@ export async function writeSnapshot(
   folder: DataFolder,
   state: ServerState,
   { form, isDurable }: WriteOptions,
-): Promise<ZxidFile> {
+): Promise<WrittenSnapshot> {
   const zxid = state.lastZxid
   const path = folder.snapshotPath(zxid, form)
   const temporary = folder.temporaryPath(path)
   const file = await folder.disk.open(temporary, 'create-or-open')
+  let lastZxid: number
   try {
     await file.truncate(0)
     const out = new CheckedFile(await openSink(file, form))
@@ -98,8 +107,12 @@ export async function writeSnapshot(
     }
     out.writer.string('/')
     out.seal()
-    const digest = { zxid: state.lastZxid, version: DIGEST_VERSION, digest: state.tree.digest.value }
+    lastZxid = state.lastZxid
+    const digest = { zxid: lastZxid, version: DIGEST_VERSION, digest: state.tree.digest.value }
     ZxidDigest.write(out.writer, digest)
+    out.seal()
+    // Of which all is here; Apache's servers since 3.9 write it, and need it where there is no name.
+    out.writer.safeInt64(zxid)
     out.seal()
     await out.end()
     await isDurable()
@@ -109,7 +122,7 @@ export async function writeSnapshot(
   }
   await folder.disk.rename(temporary, path)
   await folder.disk.syncFolder(folder.versionPath)
-  return { name: basename(path), path, zxid }
+  return { name: basename(path), path, zxid, lastZxid, isExact: lastZxid === zxid }
 }
 
 function writeHead(writer: JuteWriter, state: ServerState): void {

@@ -1,8 +1,10 @@
-import { silentLogger } from '@conclave/core'
+import { nodePlatform, silentLogger } from '@conclave/core'
 import { OpCode } from '@conclave/protocol'
 import { SimulatedDisk } from '@conclave/testing'
 import fc from 'fast-check'
 import { beforeAll, expect, test } from 'vitest'
+import { LatencyStats } from '../../src/admin/server-stats.ts'
+import { Snapshots } from '../../src/snapshots.ts'
 import { ServerState } from '../../src/state/server-state.ts'
 import { DataFolder } from '../../src/storage/data-folder.ts'
 import { recover } from '../../src/storage/recovery.ts'
@@ -44,9 +46,12 @@ test.each(FORMS)('snapshot - read back, it is the state (%s)', async form => {
     parentCversion: 52,
   })
   await server.commit.drain()
-  const zxid = await server.snapshot(form)
+  const written = await server.snapshot(form)
+  const { zxid } = written
   await server.disk.remove('data/version-2/log.1')
   expect(zxid).toBe(server.state.lastZxid)
+  const reading = await readSnapshot(server.disk, written, new ServerState(TICK_MS))
+  expect(reading).toEqual({ lastZxid: zxid, isExact: true })
   expect(await reread(server)).toEqual(describeState(server.state))
 })
 
@@ -189,3 +194,49 @@ test.each(FORMS)('snapshot - whatever its bytes, it is read or said to be corrup
     { numRuns: 400 },
   )
 })
+
+test('snapshot - an exact one needs no log, whatever happens while it is taken', async () => {
+  const server = await ScriptedServer.start()
+  for (let i = 0; i < 600; i++) server.create(`/old-${i}`, 'x'.repeat(1_000))
+  const states = new Map<number, string[]>()
+  const snapshots = new Snapshots(server.folder, server.state, server.commit, {
+    every: Infinity,
+    keep: 3,
+    form: 'none',
+    since: 0,
+    logger: silentLogger,
+    clock: nodePlatform.clock,
+    time: new LatencyStats(),
+  })
+  const [first, second] = await Promise.all([
+    whileChanging(server, states, () => snapshots.takeExact()),
+    snapshots.takeExact(),
+  ])
+  for (const file of [first, second]) {
+    const state = new ServerState(TICK_MS)
+    expect(await readSnapshot(server.disk, file, state)).toEqual({ lastZxid: file.zxid, isExact: true })
+    expect(describeState(state)).toEqual(states.get(file.zxid))
+  }
+  expect(first.zxid).not.toBe(600)
+})
+
+/** Changes znodes that are there, their access lists too, as long as it takes. */
+async function whileChanging<T>(
+  server: ScriptedServer,
+  states: Map<number, string[]>,
+  action: () => Promise<T>,
+): Promise<T> {
+  let done = false
+  const result = action().finally(() => (done = true))
+  for (let changes = 0; !done; changes++) {
+    server.execute({
+      type: OpCode.setAcl,
+      path: `/old-${(changes * 7) % 600}`,
+      acl: [{ perms: 1 + (changes % 31), scheme: 'world', id: 'anyone' }],
+      version: 1 + changes,
+    })
+    states.set(server.state.lastZxid, describeState(server.state))
+    await new Promise(resolve => setImmediate(resolve))
+  }
+  return result
+}

@@ -7,7 +7,7 @@ import { dataBytes } from '../../src/state/znode-data.ts'
 import type { SnapshotForm } from '../../src/storage/compression/snapshot-form.ts'
 import { DataFolder } from '../../src/storage/data-folder.ts'
 import { recover } from '../../src/storage/recovery.ts'
-import { writeSnapshot } from '../../src/storage/snapshot-writer.ts'
+import { writeSnapshot, type WrittenSnapshot } from '../../src/storage/snapshot-writer.ts'
 import { TxnLog } from '../../src/storage/txn-log.ts'
 
 export const TICK_MS = 1_000
@@ -64,9 +64,8 @@ export class ScriptedServer {
     this.execute({ type, path, data: Buffer.from(data), acl: OPEN_ACL, ephemeral: false, parentCversion })
   }
 
-  async snapshot(form: SnapshotForm = 'none'): Promise<number> {
-    const isDurable = (): Promise<void> => this.commit.drain()
-    return (await writeSnapshot(this.folder, this.state, { form, isDurable })).zxid
+  snapshot(form: SnapshotForm = 'none'): Promise<WrittenSnapshot> {
+    return writeSnapshot(this.folder, this.state, { form, isDurable: () => this.commit.drain() })
   }
 }
 
