@@ -5,6 +5,7 @@ import {
   nodePlatform,
   ownIdentity,
   silentLogger,
+  UsageError,
   listenUnified,
   tlsNetwork,
   type Connection,
@@ -14,12 +15,14 @@ import {
   type Platform,
   type Timer,
 } from '@conclave/core'
+import type { DataActions } from './admin/data-commands.ts'
 import type { ServerFacts } from './admin/server-facts.ts'
 import { removeAddressFile, writeAddressFile } from './address-file.ts'
 import { readTreeAt, type PastTree } from './past-tree.ts'
 import { AuditLog } from './audit/audit-log.ts'
 import { ClientConnection } from './net/client-connection.ts'
-import { openCore, type CoreOwner, type ServerCore } from './server-core.ts'
+import { receiveSnapshot, replaceTree, type ReceivedTree } from './restore.ts'
+import { closeCore, openCore, type CoreOwner, type ServerCore } from './server-core.ts'
 import { resolveOptions, type ServerOptions, type ServerSettings } from './server-options.ts'
 import { DataFolder } from './storage/data-folder.ts'
 import { LockFile } from './storage/lock-file.ts'
@@ -56,6 +59,8 @@ export class EmbeddedServer {
   #lock: LockFile | undefined
   #core: ServerCore | undefined
   #idleTimer: Timer | undefined
+  /** Settles when the tree that is being restored is in place. */
+  #restoring: Promise<unknown> | undefined
 
   private constructor(options: ServerOptions) {
     this.#settings = resolveOptions(options)
@@ -139,7 +144,11 @@ export class EmbeddedServer {
     if (admin === undefined) return
     const { isOptional = false, ...options } = admin
     try {
-      this.#admin = await this.#opened(serveAdmin(options, facts, this.#logger))
+      const actions: DataActions = {
+        takeSnapshot: () => this.#writableCore().snapshots.takeExact(),
+        restore: snapshot => this.#restore(snapshot),
+      }
+      this.#admin = await this.#opened(serveAdmin(options, facts, { logger: this.#logger, actions }))
     } catch (error) {
       if (!isOptional) throw error
       this.#logger.log('warn', 'the server goes on without its pages', { error })
@@ -233,7 +242,8 @@ export class EmbeddedServer {
     for (const timer of this.#timers) timer.cancel()
     this.#idleTimer?.cancel()
     const stopped = this.#listeners.map(listener => listener.close())
-    if (this.#core !== undefined) await finish(this.#core)
+    await this.#restoring
+    if (this.#core !== undefined) await closeCore(this.#core)
     await Promise.all(stopped)
     await removeAddressFile(this.#platform.disk, this.#folder.path)
     await this.#lock?.release()
@@ -245,7 +255,9 @@ export class EmbeddedServer {
    * disk; reads go on, writes are refused, until the disk takes writes again.
    */
   async #onDiskFailure(error: unknown): Promise<void> {
-    const failed = this.#core!
+    const failed = this.#core
+    // While a tree is being restored there is none to go on with: the folder is read again in any case.
+    if (failed === undefined) return
     this.#core = undefined
     failed.pipeline.stop()
     await failed.snapshots.settled()
@@ -256,10 +268,52 @@ export class EmbeddedServer {
       this.#logger.log('error', 'the disk refuses writes; reads go on', { error })
       this.#awaitDisk()
     } catch (failure) {
-      this.#logger.log('error', 'the data folder cannot be read', { error: failure })
-      this.#ended.reject(failure)
-      void this.close()
+      this.#giveUp(failure)
     }
+  }
+
+  #writableCore(): ServerCore {
+    if (this.#core?.pipeline.isWritable === true && this.#lifecycle.state === 'started') return this.#core
+    throw new UsageError('the server takes no writes now')
+  }
+
+  /**
+   * Puts the tree of a snapshot in the place of the present one, and resolves to its zxid when that is durable. It is read
+   * while clients are served, so that what cannot be restored costs nobody anything. All sessions end: their clients
+   * connect again and are told so, because the ephemeral znodes and watches of none of them are there any more.
+   */
+  async #restore(snapshot: AsyncIterable<Uint8Array>): Promise<number> {
+    if (this.#restoring !== undefined) throw new UsageError('another snapshot is being restored')
+    const restored = receiveSnapshot(this.#folder, snapshot, this.#settings.tickTimeMs).then(received =>
+      this.#replace(received),
+    )
+    const ended = (): void => {
+      this.#restoring = undefined
+    }
+    this.#restoring = restored.then(ended, ended)
+    return restored
+  }
+
+  async #replace(received: ReceivedTree): Promise<number> {
+    const core = this.#writableCore()
+    this.#core = undefined
+    let zxid: number
+    try {
+      await closeCore(core)
+      const { lastZxid } = core.state
+      zxid = await replaceTree(this.#folder, received, lastZxid, this.#settings.snapshotCompression)
+    } finally {
+      // Whichever tree the folder has now, as after a start.
+      await this.#open(true).catch((error: unknown) => this.#giveUp(error))
+    }
+    this.#logger.log('warn', 'a snapshot was restored', { zxid, znodes: received.state.tree.znodes.size })
+    return zxid
+  }
+
+  #giveUp(error: unknown): void {
+    this.#logger.log('error', 'the data folder cannot be read', { error })
+    this.#ended.reject(error)
+    void this.close()
   }
 
   /** Tries each tick, with a file of its own, whether the disk takes writes. */
@@ -293,14 +347,4 @@ export class EmbeddedServer {
     })
     this.#timers.add(timer)
   }
-}
-
-/** Answers what is on its way to the disk, then ends the connections and the log. */
-async function finish({ commit, pipeline, snapshots, log }: ServerCore): Promise<void> {
-  await commit.drain()
-  pipeline.stop()
-  await commit.drain()
-  await snapshots.settled()
-  // On a disk that fails, the log is whole without its last words.
-  await (commit.failed ? log.abandon().catch(() => {}) : log.close())
 }

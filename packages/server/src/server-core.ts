@@ -114,3 +114,13 @@ export async function openCore(
   }
   return { state, log, commit, snapshots, pipeline, facts }
 }
+
+/** Answers what is on its way to the disk, then ends the connections and the log. */
+export async function closeCore({ commit, pipeline, snapshots, log }: ServerCore): Promise<void> {
+  await commit.drain()
+  pipeline.stop()
+  await commit.drain()
+  await snapshots.settled()
+  // On a disk that fails, the log is whole without its last words.
+  await (commit.failed ? log.abandon().catch(() => {}) : log.close())
+}

@@ -68,29 +68,36 @@ export class Snapshots {
    * Takes a snapshot now that needs no log: it holds the tree as it was right after the transaction in its name. Where the
    * tree changed meanwhile, it is read back with the log of that time, and written again.
    */
-  async takeExact(): Promise<ZxidFile> {
-    while (this.#running !== undefined) await this.settled()
+  takeExact(): Promise<ZxidFile> {
     return this.#run(async () => {
       const taken = await this.#take()
       if (taken.isExact) return taken
-      const state = await recoverAt(this.#folder, taken.lastZxid, TICK_MS, this.#logger)
-      return this.#write(state)
+      return this.#write(await recoverAt(this.#folder, taken.lastZxid, TICK_MS, this.#logger))
     })
   }
 
-  /** One at a time, each with what it makes unneeded removed. */
-  #run<T extends ZxidFile>(take: () => Promise<T>): Promise<T> {
+  /** One after the other, each with what it makes unneeded removed. */
+  #run(take: () => Promise<ZxidFile>): Promise<ZxidFile> {
+    const running = this.#after(this.#running, take)
+    const ended: Promise<void> = running
+      .then(
+        () => {},
+        () => {},
+      )
+      .then(() => {
+        if (this.#running === ended) this.#running = undefined
+      })
+    this.#running = ended
+    return running
+  }
+
+  async #after(before: Promise<void> | undefined, take: () => Promise<ZxidFile>): Promise<ZxidFile> {
+    await before
     this.#since = 0
     this.#commit.roll()
-    const running = take().then(async taken => {
-      await purge(this.#folder, this.#keep)
-      return taken
-    })
-    const ended = (): void => {
-      this.#running = undefined
-    }
-    this.#running = running.then(ended, ended)
-    return running
+    const taken = await take()
+    await purge(this.#folder, this.#keep)
+    return taken
   }
 
   async #take(): Promise<WrittenSnapshot> {
@@ -111,7 +118,7 @@ export class Snapshots {
     if (this.#commit.failed) throw new DataFolderError('the transaction log cannot be written')
   }
 
-  /** Waits for the one that is being taken. */
+  /** Waits for those that are being taken. */
   async settled(): Promise<void> {
     await this.#running
   }

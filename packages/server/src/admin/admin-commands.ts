@@ -193,8 +193,11 @@ const BY_NAME: ReadonlyMap<string, AdminCommand> = new Map(
   COMMANDS.flatMap(command => command.names.map(name => [name, command] as const)),
 )
 
-/** The first name of each command, in order. */
-export const COMMAND_NAMES: readonly string[] = COMMANDS.map(({ names }) => names[0]).sort()
+/** The first name of each command. */
+export const COMMAND_NAMES: readonly string[] = COMMANDS.map(({ names }) => names[0])
+
+/** What each says while the server does not serve. */
+export const NOT_SERVING = 'This ZooKeeper instance is not currently serving requests'
 
 /**
  * Answers a command with its fields, its name and an error, which is null where there is none. `facts` are missing while
@@ -203,9 +206,7 @@ export const COMMAND_NAMES: readonly string[] = COMMANDS.map(({ names }) => name
 export async function runCommand(name: string, facts: ServerFacts | undefined): Promise<CommandAnswer> {
   const command = BY_NAME.get(name)
   if (command === undefined) return { command: name, error: `Unknown command: ${name}` }
-  if (facts === undefined) {
-    return { command: name, error: 'This ZooKeeper instance is not currently serving requests' }
-  }
+  if (facts === undefined) return { command: name, error: NOT_SERVING }
   const answer = await command.run(facts)
   return { ...answer, command: command.names[0], error: answer['error'] ?? null }
 }

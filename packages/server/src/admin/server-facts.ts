@@ -20,6 +20,7 @@ export interface ServerFacts {
     readonly minSessionTimeoutMs: number
     readonly maxSessionTimeoutMs: number
     readonly maxClientCnxns: number
+    readonly superDigest?: string
   }
   /** The port that clients use; known once the server listens. */
   readonly clientPort: () => number

@@ -17,8 +17,8 @@ const REASONS: readonly (readonly [RegExp, string])[] = [
     'TLS is that of Node.js; keys and certificates are PEM files, read at the start',
   ],
   [
-    /^(admin\.(idleTimeout|portUnification|forceHttps|needClientAuth|ssl.*|rateLimiter.*|restore\..*|snapshot\..*)|metricsProvider\..*)$/,
-    'its pages are served over plain HTTP, and only read',
+    /^(admin\.(idleTimeout|portUnification|forceHttps|needClientAuth|ssl.*)|metricsProvider\..*)$/,
+    'its pages are served over plain HTTP',
   ],
   [/^audit\./, 'the audit log is a file, named by --audit-log'],
   [

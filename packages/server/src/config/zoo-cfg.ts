@@ -238,11 +238,17 @@ function admin(settings: Settings): ServerOptions['admin'] {
   const port = settings.whole('admin.serverPort')
   const host = settings.text('admin.serverAddress')
   const commandPath = settings.text('admin.commandURL')
+  const snapshotEnabled = settings.flag('admin.snapshot.enabled')
+  const restoreEnabled = settings.flag('admin.restore.enabled')
+  const rateLimitMs = settings.whole('admin.rateLimiterIntervalInMS')
   if (!isEnabled) return undefined
   return {
     port: port ?? ADMIN_PORT,
     ...(host === undefined ? {} : { host }),
     ...(commandPath === undefined ? {} : { commandPath }),
+    ...(snapshotEnabled === undefined ? {} : { snapshotEnabled }),
+    ...(restoreEnabled === undefined ? {} : { restoreEnabled }),
+    ...(rateLimitMs === undefined ? {} : { rateLimitMs }),
     // A port that nobody named must not keep the server from its work.
     isOptional: port === undefined,
   }

@@ -22,6 +22,7 @@ test('admin pages - every command in the list answers with its name', async () =
   const names = [...list.matchAll(/href="\/commands\/(\w+)"/g)].map(([, name]) => name!)
   expect(names).toContain('monitor')
   for (const name of names) {
+    if (name === 'snapshot' || name === 'restore') continue
     expect(await command(running, name)).toMatchObject({
       command: name,
       error: name === 'leader' ? 'server is not initialized' : null,

@@ -193,11 +193,21 @@ sessionRequireClientSASLAuth=true`,
 
 test('zoo.cfg - the pages are served as by Apache ZooKeeper, unless the file says otherwise', () => {
   expect(readZooCfg('dataDir=/d').options.admin).toEqual({ port: 8_080, isOptional: true })
-  const named = 'dataDir=/d\nadmin.serverPort=9000\nadmin.serverAddress=10.0.0.1\nadmin.commandURL=/zk'
+  const named = `dataDir=/d
+admin.serverPort=9000
+admin.serverAddress=10.0.0.1
+admin.commandURL=/zk
+admin.snapshot.enabled=true
+admin.restore.enabled=false
+admin.rateLimiterIntervalInMS=1000`
+  expect(readZooCfg(named)).toMatchObject({ warnings: [] })
   expect(readZooCfg(named).options.admin).toEqual({
     port: 9_000,
     host: '10.0.0.1',
     commandPath: '/zk',
+    snapshotEnabled: true,
+    restoreEnabled: false,
+    rateLimitMs: 1_000,
     isOptional: false,
   })
   expect(readZooCfg('dataDir=/d\naudit.enable=true').wantsAudit).toBe(true)

@@ -1,7 +1,9 @@
 import { silentLogger, type Random } from '@conclave/core'
+import { Readable } from 'node:stream'
 import { OpCode } from '@conclave/protocol'
 import { SimulatedDisk } from '@conclave/testing'
 import { expect, test } from 'vitest'
+import { receiveSnapshot, replaceTree } from '../../src/restore.ts'
 import type { SnapshotForm } from '../../src/storage/compression/snapshot-form.ts'
 import { DataFolder } from '../../src/storage/data-folder.ts'
 import { recover } from '../../src/storage/recovery.ts'
@@ -114,3 +116,45 @@ test('crash - a disk that fails acknowledges nothing more and is told', async ()
   expect(server.acknowledgedZxid).toBe(1)
   expect(server.failure).toMatchObject({ code: 'ENOSPC' })
 })
+
+test.each(['none', 'gz', 'snappy'] as const)(
+  'crash - while a snapshot is restored, the tree of before is there or the restored one (%s)',
+  async form => {
+    const random = seededRandom(7)
+    const source = await ScriptedServer.start()
+    for (let i = 0; i < 100; i++) source.create(`/restored-${i}`, 'x'.repeat(1_000))
+    await source.commit.drain()
+    const { path } = await source.snapshot(form)
+    const server = await ScriptedServer.start()
+    for (let i = 0; i < 100; i++) server.create(`/before-${i}`)
+    await server.commit.drain()
+    await server.log.close()
+    const before = describeState(server.state)
+    const found: SimulatedDisk[] = []
+    server.disk.onOperation = () => {
+      // Several, because each leaves something else.
+      for (let i = 0; i < 8; i++) found.push(server.disk.crash(random))
+    }
+    const received = await receiveSnapshot(server.folder, Readable.from([source.disk.bytes(path)]), TICK_MS)
+    const zxid = await replaceTree(server.folder, received, server.state.lastZxid, form)
+    expect(zxid).toBe(101)
+    const after = describeState(received.state)
+    expect(found.length).toBeGreaterThan(15)
+    const left = new Set<string>()
+    for (const disk of found) {
+      const folder = new DataFolder(disk, 'data')
+      await folder.prepare()
+      const { state } = await recover(folder, TICK_MS, silentLogger)
+      left.add(state.lastZxid === zxid ? 'after' : 'before')
+      expect(describeState(state)).toEqual(state.lastZxid === zxid ? after : before)
+    }
+    expect(left).toEqual(new Set(['before', 'after']))
+    // It was answered: from now on it is the restored one, and what comes next follows it.
+    const next = await ScriptedServer.start(server.disk.crash(random))
+    expect(describeState(next.state)).toEqual(after)
+    next.create('/next')
+    await next.commit.drain()
+    const { state } = await recover(new DataFolder(next.disk.crash(random), 'data'), TICK_MS, silentLogger)
+    expect(describeState(state)).toEqual(describeState(next.state))
+  },
+)
