@@ -21,7 +21,6 @@ import { removeAddressFile, writeAddressFile } from './address-file.ts'
 import { readTreeAt, type PastTree } from './past-tree.ts'
 import { AuditLog } from './audit/audit-log.ts'
 import { ClientConnection } from './net/client-connection.ts'
-import { receiveSnapshot, replaceTree, type ReceivedTree } from './restore.ts'
 import { closeCore, openCore, type CoreOwner, type ServerCore } from './server-core.ts'
 import { resolveOptions, type ServerOptions, type ServerSettings } from './server-options.ts'
 import { DataFolder } from './storage/data-folder.ts'
@@ -284,9 +283,7 @@ export class EmbeddedServer {
    */
   async #restore(snapshot: AsyncIterable<Uint8Array>): Promise<number> {
     if (this.#restoring !== undefined) throw new UsageError('another snapshot is being restored')
-    const restored = receiveSnapshot(this.#folder, snapshot, this.#settings.tickTimeMs).then(received =>
-      this.#replace(received),
-    )
+    const restored = this.#receive(snapshot)
     const ended = (): void => {
       this.#restoring = undefined
     }
@@ -294,14 +291,17 @@ export class EmbeddedServer {
     return restored
   }
 
-  async #replace(received: ReceivedTree): Promise<number> {
+  async #receive(snapshot: AsyncIterable<Uint8Array>): Promise<number> {
+    const { tickTimeMs, snapshotCompression } = this.#settings
+    // Loaded only now, because few servers ever need it.
+    const { receiveSnapshot, replaceTree } = await import('./restore.ts')
+    const received = await receiveSnapshot(this.#folder, snapshot, tickTimeMs)
     const core = this.#writableCore()
     this.#core = undefined
     let zxid: number
     try {
       await closeCore(core)
-      const { lastZxid } = core.state
-      zxid = await replaceTree(this.#folder, received, lastZxid, this.#settings.snapshotCompression)
+      zxid = await replaceTree(this.#folder, received, core.state.lastZxid, snapshotCompression)
     } finally {
       // Whichever tree the folder has now, as after a start.
       await this.#open(true).catch((error: unknown) => this.#giveUp(error))

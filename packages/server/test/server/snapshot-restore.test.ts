@@ -1,5 +1,6 @@
+import { nodeDisk, type Disk } from '@conclave/core'
 import { create, exists, getData, OPEN_ACL, setAcl, setData, type Acl } from '@conclave/protocol'
-import type { AdminOptions } from '@conclave/server'
+import type { AdminOptions, ServerOptions } from '@conclave/server'
 import { RawSession } from '@conclave/testing'
 import { readdir } from 'node:fs/promises'
 import { expect, test } from 'vitest'
@@ -9,8 +10,8 @@ import { startServer, type TestServer } from '../support/embedded.ts'
 const SUPER = { authorization: 'digest super:secret' }
 const superDigest = passwordDigest('super:secret')
 
-function start(admin: Partial<AdminOptions> = {}): Promise<TestServer> {
-  return startServer({ superDigest, admin: { port: 0, rateLimitMs: 0, ...admin } })
+function start(admin: Partial<AdminOptions> = {}, options: Partial<ServerOptions> = {}): Promise<TestServer> {
+  return startServer({ superDigest, admin: { port: 0, rateLimitMs: 0, ...admin }, ...options })
 }
 
 function command({ server }: TestServer, name: string, options: RequestInit = {}): Promise<Response> {
@@ -114,6 +115,47 @@ test('admin restore - what is none changes nothing, and ends no session', async 
   }
   expect(await read(session, '/a')).toBe('x')
   expect((await readdir(`${running.dataDir}/version-2`)).filter(name => name.startsWith('tmp.'))).toEqual([])
+})
+
+test('admin restore - where the disk refuses it, the tree of before goes on', async () => {
+  let isFull = false
+  const disk: Disk = {
+    ...nodeDisk,
+    rename: (from, to) =>
+      isFull
+        ? Promise.reject(Object.assign(new Error('no space'), { code: 'ENOSPC' }))
+        : nodeDisk.rename(from, to),
+  }
+  await using running = await start({}, { platform: { disk } })
+  await using session = await RawSession.connect(running.server.endpoint)
+  await put(session, '/a', 'then')
+  const bytes = await snapshotOf(running)
+  await session.call(setData, { path: '/a', data: Buffer.from('now'), version: -1 })
+  isFull = true
+  expect((await restore(running, bytes)).status).toBe(500)
+  isFull = false
+  const { sessionId, password } = session.granted
+  await using again = await RawSession.connect(running.server.endpoint, { sessionId, password })
+  expect(again.sessionId).toBe(sessionId)
+  expect(await read(again, '/a')).toBe('now')
+  await put(again, '/b', 'x')
+  expect((await restore(running, bytes)).status).toBe(200)
+})
+
+test('admin restore - a server that is closed meanwhile ends when it is done', async () => {
+  await using running = await start()
+  await using session = await RawSession.connect(running.server.endpoint)
+  for (let i = 0; i < 300; i++) await put(session, `/then-${i}`, 'x'.repeat(1_000))
+  const bytes = await snapshotOf(running)
+  await put(session, '/now', 'x')
+  const answer = restore(running, bytes).catch(() => undefined)
+  await session.ended
+  await running.server.close()
+  await answer
+  await using again = await startServer({ dataDir: running.dataDir })
+  await using after = await RawSession.connect(again.server.endpoint)
+  expect(await read(after, '/then-299')).toBe('x'.repeat(1_000))
+  expect(await read(after, '/now')).toBeUndefined()
 })
 
 test('admin snapshot and restore - for the superuser, and whoever has all of / by an entry of his own', async () => {
