@@ -7,10 +7,17 @@ export interface SnapshotSink {
   end(): Promise<void>
 }
 
+/**
+ * How far the file may be ahead of the disk. Whatever waits to be written there is written before the log can be synced:
+ * without a limit, every request would have to wait for much of the snapshot.
+ */
+const MAX_UNSYNCED_BYTES = 1 << 20
+
 /** Writes them to an empty file as they are. */
 export class FileSink implements SnapshotSink {
   readonly #file: DiskFile
   #offset = 0
+  #synced = 0
 
   constructor(file: DiskFile) {
     this.#file = file
@@ -19,6 +26,9 @@ export class FileSink implements SnapshotSink {
   async write(bytes: Uint8Array): Promise<void> {
     await this.#file.write(bytes, this.#offset)
     this.#offset += bytes.length
+    if (this.#offset - this.#synced < MAX_UNSYNCED_BYTES) return
+    await this.#file.sync()
+    this.#synced = this.#offset
   }
 
   async end(): Promise<void> {}
