@@ -96,8 +96,7 @@ export class EmbeddedServer {
     const isSecure = this.#plain === undefined ? { isSecure: true as const } : {}
     const address = { ...ownIdentity(), ...this.endpoint, ...isSecure }
     await writeAddressFile(this.#platform.disk, this.#folder.path, address)
-    // What has arrived by now is heard before anybody's time is up.
-    this.#every(this.#settings.tickTimeMs, () => setImmediate(() => this.#core?.pipeline.expireSessions()))
+    this.#expireInTime()
     this.#every(this.#settings.containerCheckIntervalMs, () => {
       this.#core?.pipeline.removeUnused(MAX_REMOVED_PER_CHECK)
     })
@@ -338,12 +337,41 @@ export class EmbeddedServer {
     this.#idleTimer = this.#platform.clock.setTimer(idleExitMs, () => void this.close())
   }
 
+  /**
+   * Ends sessions as soon as their time is up. One that is made meanwhile lives for a tick, or for the shortest timeout, so
+   * to look again after that is soon enough.
+   */
+  #expireInTime(): void {
+    const { tickTimeMs, minSessionTimeoutMs } = this.#settings
+    const core = this.#core
+    let waitMs = Math.min(tickTimeMs, minSessionTimeoutMs)
+    // While the disk refuses writes no session ends, and whatever is due stays so.
+    if (core?.pipeline.isWritable === true) {
+      const dueInMs = core.state.sessions.nextExpiryMs - this.#platform.clock.nowMs()
+      waitMs = Math.max(0, Math.min(waitMs, dueInMs))
+    }
+    this.#after(waitMs, () => {
+      // What has arrived by now is heard before anybody's time is up.
+      setImmediate(() => {
+        this.#core?.pipeline.expireSessions()
+        this.#expireInTime()
+      })
+    })
+  }
+
   #every(intervalMs: number, action: () => void): void {
-    const timer = this.#platform.clock.setTimer(intervalMs, () => {
-      this.#timers.delete(timer)
-      if (this.#lifecycle.state !== 'started') return
+    this.#after(intervalMs, () => {
       this.#every(intervalMs, action)
       action()
+    })
+  }
+
+  /** Unless the server ends before. */
+  #after(delayMs: number, action: () => void): void {
+    if (this.#lifecycle.state !== 'started') return
+    const timer = this.#platform.clock.setTimer(delayMs, () => {
+      this.#timers.delete(timer)
+      if (this.#lifecycle.state === 'started') action()
     })
     this.#timers.add(timer)
   }

@@ -55,7 +55,7 @@ export async function openCore(
     isWritable: boolean
   },
 ): Promise<ServerCore> {
-  const { state, replayedCount, isNew } = await recover(folder, settings.tickTimeMs, logger)
+  const { state, replayedCount, isNew } = await recover(folder, settings.expiryStepMs, logger)
   state.sessions.touchAll(platform.clock.nowMs())
   // Apache refuses logs without a snapshot to begin from, even an empty one.
   if (isNew)

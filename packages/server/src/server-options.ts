@@ -38,6 +38,11 @@ export interface ServerOptions {
   readonly minSessionTimeoutMs?: number
   /** Default twenty ticks. */
   readonly maxSessionTimeoutMs?: number
+  /**
+   * Sessions expire at multiples of so many milliseconds: the longer the step, the more of them together, and the less it
+   * costs to hear of one. Default a tick, as in Apache ZooKeeper.
+   */
+  readonly expiryStepMs?: number
   /** Transactions from one snapshot to the next. Default 100,000. */
   readonly snapCount?: number
   /** Snapshots that are kept; older ones, and the logs before them, are removed. Default 3. */
@@ -113,6 +118,7 @@ const OTHERS = [
   'dataLogDir',
   'minSessionTimeoutMs',
   'maxSessionTimeoutMs',
+  'expiryStepMs',
   'fourLetterWords',
   'superDigest',
   'x509SuperUser',
@@ -131,7 +137,12 @@ const NAMES: ReadonlySet<string> = new Set([...Object.keys(DEFAULTS), ...OTHERS]
 
 /** The options, with the defaults of those that have one. */
 export type ServerSettings = ServerOptions &
-  Required<Pick<ServerOptions, keyof typeof DEFAULTS | 'minSessionTimeoutMs' | 'maxSessionTimeoutMs'>>
+  Required<
+    Pick<
+      ServerOptions,
+      keyof typeof DEFAULTS | 'minSessionTimeoutMs' | 'maxSessionTimeoutMs' | 'expiryStepMs'
+    >
+  >
 
 /** The options with their defaults; throws `UsageError` for one that is unknown or cannot be. */
 export function resolveOptions(options: ServerOptions): ServerSettings {
@@ -173,6 +184,10 @@ export function resolveOptions(options: ServerOptions): ServerSettings {
     ...settings,
     minSessionTimeoutMs: settings.minSessionTimeoutMs ?? 2 * tickTimeMs,
     maxSessionTimeoutMs: settings.maxSessionTimeoutMs ?? 20 * tickTimeMs,
+    expiryStepMs: settings.expiryStepMs ?? tickTimeMs,
+  }
+  if (!(resolved.expiryStepMs > 0)) {
+    throw new UsageError(`expiryStepMs must be more than 0, not ${resolved.expiryStepMs}`)
   }
   if (resolved.minSessionTimeoutMs > resolved.maxSessionTimeoutMs) {
     throw new UsageError('minSessionTimeoutMs must not be more than maxSessionTimeoutMs')

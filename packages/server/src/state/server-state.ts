@@ -13,8 +13,9 @@ export class ServerState {
   /** The last transaction applied. */
   lastZxid = 0
 
-  constructor(tickMs: number) {
-    this.sessions = new SessionTracker(tickMs)
+  /** Sessions expire at multiples of `expiryStepMs`. */
+  constructor(expiryStepMs: number) {
+    this.sessions = new SessionTracker(expiryStepMs)
   }
 
   /** Applies a transaction. A session that it creates begins to live when it is first heard of. */

@@ -3,22 +3,29 @@ export interface Session {
   readonly id: bigint
   /** The timeout that was granted, in milliseconds. */
   timeoutMs: number
-  /** When it expires unless it is heard of, on the monotonic clock: always the end of a tick. */
+  /** When it expires unless it is heard of, on the monotonic clock: always the end of a step. */
   expiresAtMs: number
 }
 
 /**
- * When each session expires. Expiries are rounded up to whole ticks, so that hearing from a session costs nothing as
- * long as the tick is the same, and all sessions of a tick expire together. (Apache's `ExpiryQueue`)
+ * When each session expires. Expiries are rounded up to whole steps, usually ticks, so that hearing from a session costs
+ * nothing as long as the step is the same, and all sessions of a step expire together. (Apache's `ExpiryQueue`)
  */
 export class SessionTracker {
   readonly sessions = new Map<bigint, Session>()
-  readonly #tickMs: number
+  readonly #stepMs: number
   readonly #buckets = new Map<number, Set<Session>>()
   #lastId = 0n
 
-  constructor(tickMs: number) {
-    this.#tickMs = tickMs
+  constructor(stepMs: number) {
+    this.#stepMs = stepMs
+  }
+
+  /** When the next sessions expire unless they are heard of. `Infinity`: there is none. */
+  get nextExpiryMs(): number {
+    let nextMs = Infinity
+    for (const expiresAtMs of this.#buckets.keys()) nextMs = Math.min(nextMs, expiresAtMs)
+    return nextMs
   }
 
   get(id: bigint): Session | undefined {
@@ -55,9 +62,9 @@ export class SessionTracker {
     this.#leaveBucket(session)
   }
 
-  /** The session was heard of: it lives for its timeout from now, and to the end of that tick. */
+  /** The session was heard of: it lives for its timeout from now, and to the end of that step. */
   touch(session: Session, nowMs: number): void {
-    const expiresAtMs = this.#tickEnd(nowMs + session.timeoutMs)
+    const expiresAtMs = this.#stepEnd(nowMs + session.timeoutMs)
     if (expiresAtMs <= session.expiresAtMs) return
     this.#leaveBucket(session)
     session.expiresAtMs = expiresAtMs
@@ -89,7 +96,7 @@ export class SessionTracker {
     if (bucket.size === 0) this.#buckets.delete(session.expiresAtMs)
   }
 
-  #tickEnd(timeMs: number): number {
-    return (Math.floor(timeMs / this.#tickMs) + 1) * this.#tickMs
+  #stepEnd(timeMs: number): number {
+    return Math.ceil(timeMs / this.#stepMs) * this.#stepMs
   }
 }

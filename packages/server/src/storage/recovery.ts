@@ -22,12 +22,12 @@ export interface Recovered {
  * it is cut there, because nothing behind was acknowledged. Anything else that is missing or damaged throws
  * `CorruptDataError`: better no server than one that has forgotten.
  */
-export async function recover(folder: DataFolder, tickMs: number, logger: Logger): Promise<Recovered> {
+export async function recover(folder: DataFolder, expiryStepMs: number, logger: Logger): Promise<Recovered> {
   const logs = await folder.logs()
   const snapshots = await folder.snapshots()
-  const state = await newestSnapshot(folder, snapshots, tickMs, logger, Infinity)
+  const state = await newestSnapshot(folder, snapshots, expiryStepMs, logger, Infinity)
   const isNew = state === undefined && logs.length === 0
-  const recovered = state ?? new ServerState(tickMs)
+  const recovered = state ?? new ServerState(expiryStepMs)
   const firstLog = logs[0]
   if (state === undefined && firstLog !== undefined && firstLog.zxid > 1) {
     throw new CorruptDataError(firstLog.path, 0, 'there is no snapshot of what came before this log')
@@ -44,10 +44,10 @@ export async function recover(folder: DataFolder, tickMs: number, logger: Logger
 export async function recoverAt(
   folder: DataFolder,
   zxid: number,
-  tickMs: number,
+  expiryStepMs: number,
   logger: Logger,
 ): Promise<ServerState> {
-  const state = await newestSnapshot(folder, await folder.snapshots(), tickMs, logger, zxid)
+  const state = await newestSnapshot(folder, await folder.snapshots(), expiryStepMs, logger, zxid)
   if (state !== undefined) await replay(folder, await folder.logs(), state, logger, zxid)
   if (state?.lastZxid === zxid) return state
   throw new UsageError(`the logs of ${folder.path} do not reach to zxid 0x${zxid.toString(16)}`)
@@ -57,13 +57,13 @@ export async function recoverAt(
 async function newestSnapshot(
   folder: DataFolder,
   snapshots: readonly ZxidFile[],
-  tickMs: number,
+  expiryStepMs: number,
   logger: Logger,
   upTo: number,
 ): Promise<ServerState | undefined> {
   let failure: unknown
   for (const file of snapshots.toReversed()) {
-    const state = new ServerState(tickMs)
+    const state = new ServerState(expiryStepMs)
     try {
       if (file.zxid > upTo) continue
       const windowBytes = upTo === Infinity ? WINDOW_BYTES : SMALL_WINDOW_BYTES

@@ -7,11 +7,30 @@ const TICK_MS = 1_000
 const expiredIds = (tracker: SessionTracker, nowMs: number): bigint[] =>
   tracker.expired(nowMs).map(({ id }) => id)
 
-test('expiry - a session expires at the end of the tick in which its timeout ends, never before', () => {
+test('expiry - a session expires at the end of the step in which its timeout ends, never before', () => {
   const tracker = new SessionTracker(TICK_MS)
   tracker.add(1n, 4_500, 300)
   for (const nowMs of [300, 4_799, 4_800, 4_999]) expect(expiredIds(tracker, nowMs)).toEqual([])
   expect(expiredIds(tracker, 5_000)).toEqual([1n])
+})
+
+test('expiry - with steps of a millisecond it expires to the millisecond', () => {
+  const tracker = new SessionTracker(1)
+  tracker.add(1n, 4_500, 300)
+  expect(expiredIds(tracker, 4_799)).toEqual([])
+  expect(expiredIds(tracker, 4_800)).toEqual([1n])
+})
+
+test('expiry - when the next one is due is known', () => {
+  const tracker = new SessionTracker(TICK_MS)
+  expect(tracker.nextExpiryMs).toBe(Infinity)
+  const first = tracker.add(1n, 4_000, 0)
+  tracker.add(2n, 9_000, 0)
+  expect(tracker.nextExpiryMs).toBe(4_000)
+  tracker.touch(first, 7_500)
+  expect(tracker.nextExpiryMs).toBe(9_000)
+  tracker.remove(2n)
+  expect(tracker.nextExpiryMs).toBe(12_000)
 })
 
 test('expiry - hearing of a session moves it on, and never back', () => {
@@ -37,8 +56,8 @@ test('expiry - after a start every session has its whole timeout', () => {
   const tracker = new SessionTracker(TICK_MS)
   tracker.add(1n, 4_000, 0)
   tracker.touchAll(100_000)
-  expect(expiredIds(tracker, 104_000)).toEqual([])
-  expect(expiredIds(tracker, 105_000)).toEqual([1n])
+  expect(expiredIds(tracker, 103_999)).toEqual([])
+  expect(expiredIds(tracker, 104_000)).toEqual([1n])
 })
 
 test('session ids - are new, positive, and have the number of the server in the high byte', () => {
