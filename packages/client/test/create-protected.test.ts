@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import type { CreateMode } from '@conclave/protocol'
 import type { ZooKeeper } from '@conclave/client'
+import { settle } from '@conclave/testing'
 import { looseEnd, outcomeOf, Simulation } from './support/simulation.ts'
-import { settle } from './support/virtual-clock.ts'
 
 /** A create that was applied, and whose answer is lost with the servers. */
 async function losesAnswer(

@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { ZooKeeperError } from '@conclave/client'
+import { settle } from '@conclave/testing'
 import { Simulation } from './support/simulation.ts'
-import { settle } from './support/virtual-clock.ts'
 
 const PATHS = ['/a', '/b']
 

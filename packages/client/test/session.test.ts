@@ -12,10 +12,10 @@ import {
   type HostProvider,
   type WatchedEvent,
 } from '@conclave/client'
+import { settle } from '@conclave/testing'
 import { answerChallenge, type SaslCredentials } from '../src/sasl-digest-md5.ts'
 import { FakeEnsemble } from './support/fake-ensemble.ts'
 import { looseEnd, outcomeOf, recordStates, Simulation } from './support/simulation.ts'
-import { settle } from './support/virtual-clock.ts'
 
 const CHALLENGE = 'realm="zk-sasl-md5",nonce="n",qop="auth",charset=utf-8,algorithm=md5-sess'
 

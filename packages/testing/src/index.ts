@@ -12,6 +12,8 @@ export {
 } from './process/test-process.ts'
 export { killAtExit, removeAtExit } from './process/reaper.ts'
 export * from './simulated/simulated-disk.ts'
+export type { DelayOptions } from './simulated/slow-network.ts'
+export * from './simulated/virtual-clock.ts'
 export * from './temporary-folder.ts'
 export * from './wire/raw-session.ts'
 export * from './zookeeper/apache-ensemble.ts'

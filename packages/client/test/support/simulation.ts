@@ -1,8 +1,8 @@
 import { nodeRandom, type Platform } from '@conclave/core'
 import { ZooKeeper, type ConnectOptions, type StateChange } from '@conclave/client'
+import { settle, VirtualClock } from '@conclave/testing'
 import { FakeEnsemble } from './fake-ensemble.ts'
 import { SimulatedNetwork } from './simulated-network.ts'
-import { settle, VirtualClock } from './virtual-clock.ts'
 
 /** A client, a network and a fake ensemble under virtual time. */
 export class Simulation {
