@@ -1,4 +1,4 @@
-import type { Clock } from '@conclave/core'
+import { codeOf, type Clock, type Disk } from '@conclave/core'
 import type { ClientConnection } from '../net/client-connection.ts'
 import type { ServerState } from '../state/server-state.ts'
 import type { DataFolder } from '../storage/data-folder.ts'
@@ -50,10 +50,22 @@ export async function folderBytes(
 ): Promise<number> {
   let bytes = 0
   for (const name of await disk.list(path)) {
-    if (!pattern.test(name)) continue
-    const file = await disk.open(`${path}/${name}`, 'existing')
-    bytes += await file.sizeBytes()
-    await file.close()
+    if (pattern.test(name)) bytes += await fileBytes(disk, `${path}/${name}`)
   }
   return bytes
+}
+
+/** 0 for a file that has just gone: snapshots get their names, and logs are removed, at any time. */
+async function fileBytes(disk: Disk, path: string): Promise<number> {
+  try {
+    const file = await disk.open(path, 'existing')
+    try {
+      return await file.sizeBytes()
+    } finally {
+      await file.close()
+    }
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT') throw error
+    return 0
+  }
 }

@@ -120,10 +120,16 @@ export class ClientConnection implements Watcher, ConnectionHandler {
     const answer = this.#owner.onFourLetterWord(first.toString('latin1', 0, 4))
     if (answer === undefined) return first
     this.#ending = true
-    void Promise.resolve(answer).then(text => {
-      this.#transport.write(Buffer.from(text))
-      this.#transport.end()
-    })
+    Promise.resolve(answer).then(
+      text => {
+        this.#transport.write(Buffer.from(text))
+        this.#transport.end()
+      },
+      (error: unknown) => {
+        this.#owner.log(`no answer to a four-letter word: ${messageOf(error)}`, this)
+        this.destroy()
+      },
+    )
     return undefined
   }
 

@@ -204,6 +204,30 @@ test('four-letter words - are answered whole, in one piece or two', async () => 
   expect(inPieces).toBe('imok')
 })
 
+test('four-letter words - one that counts files takes no harm from those that go meanwhile', async () => {
+  let gone: readonly string[] = []
+  const list = async (folder: string): Promise<readonly string[]> => [
+    ...(await nodeDisk.list(folder)),
+    ...gone,
+  ]
+  await using running = await startServer({ platform: { disk: { ...nodeDisk, list } } })
+  gone = ['log.77', 'snapshot.77', 'tmp.snapshot.78']
+  expect(await fourLetterWord(running.server.endpoint, 'conf')).toMatch(/^dataDirSize=\d+$/m)
+  expect(await fourLetterWord(running.server.endpoint, 'dirs')).toMatch(/^logdir_size: \d+$/m)
+})
+
+test('four-letter words - one that cannot be answered costs its connection, and not the server', async () => {
+  let isFailing = false
+  const list = (folder: string): Promise<readonly string[]> =>
+    isFailing
+      ? Promise.reject(Object.assign(new Error('input/output error'), { code: 'EIO' }))
+      : nodeDisk.list(folder)
+  await using running = await startServer({ platform: { disk: { ...nodeDisk, list } } })
+  isFailing = true
+  expect(await fourLetterWord(running.server.endpoint, 'dirs')).toBe('')
+  expect(await fourLetterWord(running.server.endpoint, 'ruok')).toBe('imok')
+})
+
 test('data folder - one that cannot be used is refused with a sentence, and nothing is left behind', async () => {
   const folder = temporaryFolder()
   await writeFile(`${folder.path}/file`, 'x')
