@@ -58,6 +58,8 @@ export interface ServerOptions {
   readonly maxClientCnxns?: number
   /** Connections altogether; more are refused. 0: no limit, the default. */
   readonly maxCnxns?: number
+  /** How long a connection may be without a session: before its handshake, or when it should have gone. Default 10,000. */
+  readonly sessionlessTimeoutMs?: number
   /** While more transactions than that wait for the disk, no more requests are read. Default: no limit but their bytes. */
   readonly maxOutstanding?: number
   /** By how much a log file grows at a time. Default 16 MB: rarely, and so the disk's own book-keeping is rarely written. */
@@ -105,6 +107,7 @@ const DEFAULTS = Object.freeze({
   maxFrameBytes: 0xfffff,
   maxClientCnxns: 0,
   maxCnxns: 0,
+  sessionlessTimeoutMs: 10_000,
   maxOutstanding: Infinity,
   preAllocBytes: 16 << 20,
   enforceQuota: false,

@@ -1,4 +1,4 @@
-import { createServer as createPlainServer, isIP } from 'node:net'
+import { createServer as createPlainServer, isIP, type Socket } from 'node:net'
 import { connect as connectTls, createServer, type Server } from 'node:tls'
 import type { Connection, Endpoint, Listener, Network } from '../network.ts'
 import { orFailed } from './failed-connection.ts'
@@ -62,17 +62,24 @@ export function tlsNetwork(source: TlsSource): Network {
 
 /**
  * Listens for connections with and without TLS on one port: a handshake begins with a byte that no request of
- * ZooKeeper begins with.
+ * ZooKeeper begins with. Whoever says nothing at all is nobody's connection, and does not stay.
  */
-export function listenUnified(
+export async function listenUnified(
   source: TlsSource,
   endpoint: Endpoint,
   onConnection: (connection: Connection) => void,
 ): Promise<Listener> {
   const secure = tlsServer(source, onConnection)
+  const silent = new Set<Socket>()
   const server = createPlainServer({ noDelay: true }, socket => {
+    const giveUp = (): unknown => socket.destroy()
+    silent.add(socket)
+    socket.setTimeout(HANDSHAKE_TIMEOUT_MS, giveUp)
+    socket.once('close', () => silent.delete(socket))
     socket.on('error', () => {})
     socket.once('data', first => {
+      silent.delete(socket)
+      socket.setTimeout(0, giveUp)
       socket.pause()
       socket.unshift(first)
       if (first[0] === TLS_HANDSHAKE) return secure.emit('connection', socket)
@@ -80,7 +87,14 @@ export function listenUnified(
       return socket.resume()
     })
   })
-  return startListening(server, endpoint)
+  const listener = await startListening(server, endpoint)
+  return {
+    endpoint: listener.endpoint,
+    close() {
+      for (const socket of silent) socket.destroy()
+      return listener.close()
+    },
+  }
 }
 
 function tlsServer(source: TlsSource, onConnection: (connection: Connection) => void): Server {

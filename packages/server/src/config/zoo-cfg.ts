@@ -144,6 +144,7 @@ function limits(settings: Settings): Options {
     maxSessionTimeoutMs: settings.whole('maxSessionTimeout'),
     maxClientCnxns: settings.whole('maxClientCnxns'),
     maxCnxns: settings.whole('maxCnxns'),
+    sessionlessTimeoutMs: settings.whole('nio.sessionlessCnxnTimeout'),
     maxOutstanding: settings.whole('globalOutstandingLimit'),
     maxFrameBytes: settings.whole('jute.maxbuffer'),
     enforceQuota: settings.flag('enforceQuota'),

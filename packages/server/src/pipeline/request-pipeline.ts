@@ -21,6 +21,7 @@ import { Authentication, type AuthenticationOptions } from './authentication.ts'
 import type { GroupCommit } from './group-commit.ts'
 import { ReplyStage } from './reply-stage.ts'
 import { SessionStage, type SessionOptions } from './session-stage.ts'
+import { SessionlessConnections } from './sessionless.ts'
 import { TransactionStage } from './transaction-stage.ts'
 
 export interface PipelineOptions extends SessionOptions, AuthenticationOptions {
@@ -29,6 +30,8 @@ export interface PipelineOptions extends SessionOptions, AuthenticationOptions {
   readonly maxClientCnxns: number
   /** Connections altogether; 0: no limit. */
   readonly maxCnxns: number
+  /** How long a connection may be without a session. */
+  readonly sessionlessTimeoutMs: number
   /** Transactions that wait for the disk, before no more requests are read. */
   readonly maxOutstanding: number
   /** Whether hard limits of quotas refuse writes. */
@@ -60,6 +63,7 @@ export class RequestPipeline implements ConnectionOwner {
   readonly #replies: ReplyStage
   readonly #sessions: SessionStage
   readonly #clients = new Set<ClientConnection>()
+  readonly #sessionless: SessionlessConnections
   /** Results of a multi gather here, because the events that its parts cause go out before the answer. */
   readonly #results = new JuteWriter()
   /** The time of this turn, on the monotonic clock; 0 until a request asks for it. */
@@ -81,6 +85,7 @@ export class RequestPipeline implements ConnectionOwner {
     this.#logger = ports.logger
     this.#options = options
     this.#isWritable = options.isWritable
+    this.#sessionless = new SessionlessConnections(options.sessionlessTimeoutMs)
     const replies = new ReplyStage(commit, ports.clock, options.maxOutstanding)
     const transactions = new TransactionStage(state, commit, ports.clock, options.onTransaction)
     this.#replies = replies
@@ -106,6 +111,11 @@ export class RequestPipeline implements ConnectionOwner {
     return this.#sessions.attachedCount
   }
 
+  /** How many connections have no session. */
+  get sessionlessCount(): number {
+    return this.#sessionless.count
+  }
+
   /** How many connections wait for the disk. */
   get waitingCount(): number {
     return this.#replies.waitingCount
@@ -113,6 +123,7 @@ export class RequestPipeline implements ConnectionOwner {
 
   add(client: ClientConnection): void {
     this.#clients.add(client)
+    this.#sessionless.add(client, this.#clock.nowMs())
     this.authentication.welcome(client)
     const { maxCnxns, maxClientCnxns, stats } = this.#options
     if (maxCnxns > 0 && this.#clients.size > maxCnxns) {
@@ -146,8 +157,9 @@ export class RequestPipeline implements ConnectionOwner {
     for (const client of this.#clients) client.destroy()
   }
 
-  /** Closes the sessions that were not heard of in time. */
+  /** Closes the sessions that were not heard of in time, and ends connections that have been without one for too long. */
   expireSessions(): void {
+    this.#sessionless.endOverdue(this.#clock.nowMs())
     if (!this.#isWritable) return
     this.#options.stats.sessionsExpired += this.#sessions.expireAll()
     this.#endTurn()
@@ -206,6 +218,7 @@ export class RequestPipeline implements ConnectionOwner {
 
   onClosed(client: ClientConnection): void {
     this.#clients.delete(client)
+    this.#sessionless.remove(client)
     this.#replies.remove(client)
     this.#sessions.forget(client)
   }
@@ -218,6 +231,7 @@ export class RequestPipeline implements ConnectionOwner {
     if (this.#stopped) return client.destroy()
     this.#options.stats.connectionRequests++
     this.#sessions.connect(client, request, this.#isWritable)
+    if (client.session !== undefined) this.#sessionless.remove(client)
   }
 
   onRequest(client: ClientConnection, reader: JuteReader): void {
@@ -329,6 +343,7 @@ export class RequestPipeline implements ConnectionOwner {
     this.#sessions.close(client.sessionId, xid)
     this.#answer(client, xid, ErrorCode.ok)
     this.#sessions.forget(client)
+    this.#sessionless.add(client, this.#clock.nowMs())
     client.endAfterFlush()
   }
 }

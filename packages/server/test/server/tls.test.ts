@@ -2,7 +2,9 @@ import { tlsNetwork } from '@conclave/core'
 import { create, getData, OPEN_ACL, ping, whoAmI } from '@conclave/protocol'
 import { ADDRESS_FILE } from '@conclave/server'
 import { fourLetterWord, RawSession, testCertificates } from '@conclave/testing'
+import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
+import { connect } from 'node:net'
 import { expect, test } from 'vitest'
 import { startServer } from '../support/embedded.ts'
 
@@ -55,6 +57,17 @@ test('tls - a client without the certificate that is required does not get in', 
     network: tlsNetwork({ ca: authority.cert, ...client }),
   })
   expect((await session.call(ping, undefined)).errorCode).toBe(0)
+})
+
+test('tls - on a port with both, a client that says nothing does not keep the server from ending', async () => {
+  const { tls } = secure('none').secure
+  await using running = await startServer({ secure: { tls, onPlainPort: true } })
+  const silent = connect(running.server.endpoint)
+  await once(silent, 'connect')
+  expect(await fourLetterWord(running.server.endpoint, 'ruok')).toBe('imok')
+  const ended = once(silent, 'close')
+  await running.server.close()
+  await ended
 })
 
 test('tls - the plain port takes it as well, where it is told to', async () => {

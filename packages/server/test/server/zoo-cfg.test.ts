@@ -23,6 +23,7 @@ zookeeper.DigestAuthenticationProvider.superDigest=super:xQJmxLMiHGwaqBvst5y6rkB
 4lw.commands.whitelist=stat, ruok
 globalOutstandingLimit=1000
 maxCnxns=500
+zookeeper.nio.sessionlessCnxnTimeout=4000
 preAllocSize=65536
 fsync.warningthresholdms=200
 znode.container.checkIntervalMs=1000
@@ -51,6 +52,7 @@ X509AuthenticationProvider.superUser=CN=admin,O=Conclave
     fourLetterWords: ['stat', 'ruok'],
     maxOutstanding: 1_000,
     maxCnxns: 500,
+    sessionlessTimeoutMs: 4_000,
     preAllocBytes: 64 << 20,
     slowSyncMs: 200,
     containerCheckIntervalMs: 1_000,
