@@ -207,6 +207,12 @@ export class DataTree {
     this.dataWatches.trigger(EventType.nodeDataChanged, path, zxid, znode.acl.acl)
   }
 
+  /** For what the server writes by itself: no version moves on, no digest, and nobody is told. */
+  replaceData(znode: Znode, data: Uint8Array): void {
+    this.#dataBytes += data.length - dataLength(znode.data)
+    znode.data = keepData(data)
+  }
+
   setAcl(path: string, acl: readonly Acl[], version: number): void {
     const znode = this.znodes.get(path)
     if (znode === undefined) return

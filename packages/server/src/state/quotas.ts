@@ -1,6 +1,6 @@
 import { baseName, parentPath } from '@conclave/protocol'
 import type { DataTree } from './data-tree.ts'
-import { dataBytes, dataLength, keepData } from './znode-data.ts'
+import { dataBytes, dataLength } from './znode-data.ts'
 import type { Znode } from './znode.ts'
 
 const QUOTA_ROOT = '/zookeeper/quota'
@@ -42,6 +42,11 @@ export class Quotas {
 
   constructor(tree: DataTree) {
     this.#tree = tree
+  }
+
+  /** How many paths have limits. */
+  get count(): number {
+    return this.#limited.size
   }
 
   clear(): void {
@@ -118,7 +123,7 @@ export class Quotas {
   /** Changes no version, and no digest: each server counts for itself. */
   #write(path: string, count: number, bytes: number): void {
     const stats = this.#tree.get(statsPath(path))
-    if (stats !== undefined) stats.data = keepData(Buffer.from(`count=${count},bytes=${bytes}`))
+    if (stats !== undefined) this.#tree.replaceData(stats, Buffer.from(`count=${count},bytes=${bytes}`))
   }
 }
 

@@ -1,5 +1,5 @@
 import { create, deleteNode, getData, OPEN_ACL, setData } from '@conclave/protocol'
-import { RawSession } from '@conclave/testing'
+import { fourLetterWord, RawSession } from '@conclave/testing'
 import { expect, test } from 'vitest'
 import { parseQuota } from '../../src/state/quotas.ts'
 import { startServer } from '../support/embedded.ts'
@@ -68,4 +68,27 @@ test.each([
   ['count=,bytes=x', { count: -1, bytes: -1, countHardLimit: -1, byteHardLimit: -1 }],
 ])('quota - is read from %j', (text, figures) => {
   expect(parseQuota(text)).toEqual(figures)
+})
+
+test('quota - what the server counts is in the size that it tells of, and goes with it', async () => {
+  await using running = await startServer()
+  await using session = await RawSession.connect(running.server.endpoint)
+  const size = async (): Promise<number> =>
+    Number(
+      /zk_approximate_data_size\t(-?\d+)/.exec(await fourLetterWord(running.server.endpoint, 'mntr'))![1],
+    )
+  const before = await size()
+  await make(session, '/app', 'four')
+  await limit(session, 'count=1,bytes=1')
+  await make(session, '/app/a', '0123456789')
+  for (const path of [
+    '/app/a',
+    '/zookeeper/quota/app/zookeeper_limits',
+    '/zookeeper/quota/app/zookeeper_stats',
+    '/zookeeper/quota/app',
+    '/app',
+  ]) {
+    expect((await session.call(deleteNode, { path, version: -1 })).errorCode).toBe(0)
+  }
+  expect(await size()).toBe(before)
 })
