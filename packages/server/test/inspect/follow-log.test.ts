@@ -72,13 +72,14 @@ test('follow log - a folder that goes ends it, one that never was is waited for'
     signal: stop.signal,
     pollMs: 1,
   })
+  const gone = expect(following).rejects.toMatchObject({
+    code: 'DATA_FOLDER_GONE',
+    message: `the data folder ${dataDir} is there no more`,
+  })
   const server = await EmbeddedServer.start({ dataDir, port: 0 })
   await createAll(server, ['/a'])
   await eventually(() => seen.length === 2, { what: 'the first transactions' })
   await server.close()
   await rm(dataDir, { recursive: true })
-  await expect(following).rejects.toMatchObject({
-    code: 'DATA_FOLDER_GONE',
-    message: `the data folder ${dataDir} is there no more`,
-  })
+  await gone
 })
