@@ -4,11 +4,11 @@ import { SimulatedDisk } from './simulated/simulated-disk.ts'
 import { SlowNetwork, type DelayOptions } from './simulated/slow-network.ts'
 import { VirtualClock } from './simulated/virtual-clock.ts'
 
-/** Enough for most tests, and made in no time. */
+/** The log grows by so much at a time: enough for most tests, and made in no time. */
 const PRE_ALLOC_BYTES = 64 << 10
 
-/** As for `EmbeddedServer.start`, but for the port, where the default is any free one. */
-export interface InMemoryServerOptions extends Omit<ServerOptions, 'dataDir'> {
+/** As for `EmbeddedServer.start`, but for the port, where the default is any free one, and what is simulated. */
+export interface InMemoryServerOptions extends Omit<ServerOptions, 'dataDir' | 'platform'> {
   /** What it finds there it goes on with. Default: an empty one. */
   readonly disk?: SimulatedDisk
 }
@@ -32,7 +32,7 @@ export class InMemoryServer implements AsyncDisposable {
 
   /** Resolves, within milliseconds, when clients are served. */
   static async start(options: InMemoryServerOptions = {}): Promise<InMemoryServer> {
-    const { disk = new SimulatedDisk(), platform, ...rest } = options
+    const { disk = new SimulatedDisk(), ...rest } = options
     const clock = new VirtualClock(Date.now())
     const network = new SlowNetwork()
     clock.run()
@@ -42,7 +42,7 @@ export class InMemoryServer implements AsyncDisposable {
       expiryStepMs: 1,
       ...rest,
       dataDir: 'memory',
-      platform: { clock, network, ...platform, disk },
+      platform: { clock, network, disk },
     })
     return new InMemoryServer(server, clock, network)
   }
