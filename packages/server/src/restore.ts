@@ -32,7 +32,9 @@ export async function receiveSnapshot(
     for await (const part of parts) await sink.write(part)
     const state = new ServerState(tickMs)
     const name = `received${EXTENSIONS[await formIn(file)]}`
-    const reading = await readSnapshot(folder.disk, { name, path, zxid: 0 }, state, SMALL_WINDOW_BYTES)
+    const reading = await readSnapshot(folder.disk, { name, path, zxid: 0 }, state, {
+      windowBytes: SMALL_WINDOW_BYTES,
+    })
     if (reading.isExact) return { state, lastZxid: reading.lastZxid }
     throw new UsageError('the snapshot was taken while the tree changed, or has no digest: it needs its log')
   } catch (error) {

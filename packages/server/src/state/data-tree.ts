@@ -85,8 +85,7 @@ export class DataTree {
     if (parent !== undefined) (parent.children ??= new Set()).add(path)
     const isNew = this.znodes.set(path, znode)
     this.#dataBytes += path.length + dataLength(znode.data)
-    znode.digest = znodeDigest(path, znode)
-    this.digest.add(znode.digest)
+    this.#count(path, znode)
     this.#ownerSet(path, znode)?.add(path)
     return isNew
   }
@@ -106,7 +105,7 @@ export class DataTree {
     this.znodes.delete(path)
     this.#lastParentPath = '?'
     this.#dataBytes -= path.length + dataLength(znode.data)
-    this.digest.subtract(znode.digest)
+    this.#uncount(path, znode)
     const owned = this.#ownerSet(path, znode)
     owned?.delete(path)
     if (owned?.size === 0 && ownerKind(znode.owner) === 'session') this.ephemerals.delete(znode.owner)
@@ -123,10 +122,23 @@ export class DataTree {
     return owned
   }
 
-  #changed(path: string, znode: Znode): void {
-    this.digest.subtract(znode.digest)
+  /** Adds a znode, as it is now, to the digest. */
+  #count(path: string, znode: Znode): void {
+    if (!this.digest.isKnown) return
     znode.digest = znodeDigest(path, znode)
     this.digest.add(znode.digest)
+  }
+
+  /** Takes it out of the digest: before whatever is digested of it changes. */
+  #uncount(path: string, znode: Znode): void {
+    if (this.digest.isKnown) this.digest.subtract(znode.digest ?? znodeDigest(path, znode))
+    znode.digest = undefined
+  }
+
+  /** Counts the digest anew, of all znodes. */
+  countDigest(): void {
+    this.digest.clear()
+    for (const [path, znode] of this.walk()) this.#count(path, znode)
   }
 
   /** `parentCversion` is the parent's after it; -1: one more than now. Nothing happens where the znode is there already. */
@@ -160,17 +172,19 @@ export class DataTree {
   #advanceCversion(path: string, znode: Znode, cversion: number, zxid: number): void {
     const next = cversion === -1 ? (znode.cversion + 1) | 0 : cversion
     if (((next - znode.cversion) | 0) <= 0) return
+    this.#uncount(path, znode)
     znode.cversion = next
     znode.pzxid = zxid
-    this.#changed(path, znode)
+    this.#count(path, znode)
   }
 
   /** Lets the next sequential child have this number; `false` where there is no such znode. No transaction says so. */
   presetSequence(path: string, next: number): boolean {
     const znode = this.get(path)
     if (znode === undefined) return false
+    this.#uncount(path, znode)
     znode.cversion = next | 0
-    this.#changed(path, znode)
+    this.#count(path, znode)
     return true
   }
 
@@ -180,8 +194,9 @@ export class DataTree {
     if (above === undefined) return
     above.children?.delete(path)
     if (zxid > above.pzxid) {
+      this.#uncount(abovePath, above)
       above.pzxid = zxid
-      this.#changed(abovePath, above)
+      this.#count(abovePath, above)
     }
     const znode = this.znodes.get(path)
     if (znode === undefined) return
@@ -198,11 +213,12 @@ export class DataTree {
     if (znode === undefined) return
     const bytesDiff = dataLength(data) - dataLength(znode.data)
     this.#dataBytes += bytesDiff
+    this.#uncount(path, znode)
     znode.data = keepData(data)
     znode.version = version
     znode.mzxid = zxid
     znode.mtimeMs = timeMs
-    this.#changed(path, znode)
+    this.#count(path, znode)
     if (bytesDiff !== 0) this.quotas.onChange(path, bytesDiff, 0)
     this.dataWatches.trigger(EventType.nodeDataChanged, path, zxid, znode.acl.acl)
   }
@@ -218,9 +234,10 @@ export class DataTree {
     if (znode === undefined) return
     const entry = this.acls.acquire(acl)
     this.acls.release(znode.acl)
+    this.#uncount(path, znode)
     znode.acl = entry
     znode.aversion = version
-    this.#changed(path, znode)
+    this.#count(path, znode)
   }
 
   /**

@@ -64,6 +64,12 @@ function putInt64(at: number, value: number): number {
 export class TreeDigest {
   #high = 0
   #low = 0
+  #isKnown = true
+
+  /** `false` while a tree is read whose digest stands elsewhere: then nothing is added up. */
+  get isKnown(): boolean {
+    return this.#isKnown
+  }
 
   get high(): number {
     return this.#high
@@ -75,6 +81,18 @@ export class TreeDigest {
 
   get value(): bigint {
     return BigInt.asIntN(64, (BigInt(this.#high) << 32n) | BigInt(this.#low))
+  }
+
+  /** The digest as somebody else has counted it. */
+  set(value: bigint): void {
+    this.#high = Number(BigInt.asIntN(32, value >> 32n))
+    this.#low = Number(BigInt.asUintN(32, value))
+    this.#isKnown = true
+  }
+
+  forget(): void {
+    this.clear()
+    this.#isKnown = false
   }
 
   /** `part` as `znodeDigest` gives it; it counts as unsigned. */
@@ -94,8 +112,10 @@ export class TreeDigest {
     }
   }
 
+  /** That of no znode. */
   clear(): void {
     this.#high = 0
     this.#low = 0
+    this.#isKnown = true
   }
 }

@@ -53,8 +53,11 @@ export class Znode {
   acl: AclEntry
   readonly czxid: number
   readonly ctimeMs: number
-  /** This znode's part of the tree's digest, as a signed number: those take no memory of their own. */
-  digest = 0
+  /**
+   * This znode's part of the tree's digest, as a signed number: those take no memory of their own. `undefined`: it was not
+   * needed yet since the znode was read from a snapshot.
+   */
+  digest: number | undefined = undefined
   #changes: Changes | undefined = undefined
 
   constructor(data: ZnodeData, acl: AclEntry, czxid: number, ctimeMs: number, owner: bigint) {

@@ -1,5 +1,5 @@
 import { UsageError, withFields, type Logger } from '@conclave/core'
-import { OpCode } from '@conclave/protocol'
+import { DIGEST_VERSION, OpCode, type ZxidDigest } from '@conclave/protocol'
 import { ServerState } from '../state/server-state.ts'
 import type { DataFolder, ZxidFile } from './data-folder.ts'
 import { readLog } from './log-reader.ts'
@@ -25,16 +25,17 @@ export interface Recovered {
 export async function recover(folder: DataFolder, expiryStepMs: number, logger: Logger): Promise<Recovered> {
   const logs = await folder.logs()
   const snapshots = await folder.snapshots()
-  const state = await newestSnapshot(folder, snapshots, expiryStepMs, logger, Infinity)
-  const isNew = state === undefined && logs.length === 0
-  const recovered = state ?? new ServerState(expiryStepMs)
+  const snapshot = await newestSnapshot(folder, snapshots, expiryStepMs, logger, Infinity)
+  const isNew = snapshot === undefined && logs.length === 0
+  const { state, digest } = snapshot ?? { state: new ServerState(expiryStepMs), digest: undefined }
   const firstLog = logs[0]
-  if (state === undefined && firstLog !== undefined && firstLog.zxid > 1) {
+  if (snapshot === undefined && firstLog !== undefined && firstLog.zxid > 1) {
     throw new CorruptDataError(firstLog.path, 0, 'there is no snapshot of what came before this log')
   }
-  const replayedCount = await replay(folder, logs, recovered, logger, Infinity)
-  recovered.removeOrphans()
-  return { state: recovered, replayedCount, isNew }
+  const replayedCount = await replay(folder, logs, state, logger, { upTo: Infinity, digest })
+  if (!state.tree.digest.isKnown) state.tree.countDigest()
+  state.removeOrphans()
+  return { state, replayedCount, isNew }
 }
 
 /**
@@ -47,27 +48,36 @@ export async function recoverAt(
   expiryStepMs: number,
   logger: Logger,
 ): Promise<ServerState> {
-  const state = await newestSnapshot(folder, await folder.snapshots(), expiryStepMs, logger, zxid)
-  if (state !== undefined) await replay(folder, await folder.logs(), state, logger, zxid)
-  if (state?.lastZxid === zxid) return state
+  const snapshot = await newestSnapshot(folder, await folder.snapshots(), expiryStepMs, logger, zxid)
+  if (snapshot !== undefined) {
+    await replay(folder, await folder.logs(), snapshot.state, logger, { upTo: zxid, digest: undefined })
+    if (snapshot.state.lastZxid === zxid) return snapshot.state
+  }
   throw new UsageError(`the logs of ${folder.path} do not reach to zxid 0x${zxid.toString(16)}`)
 }
 
-/** The newest that is whole and knows of nothing after `upTo`. */
+/**
+ * The newest that is whole and knows of nothing after `upTo`. Without that limit, at a start, the digest is left to what the
+ * snapshot says of it: to count a million takes longer than anything else about reading them.
+ */
 async function newestSnapshot(
   folder: DataFolder,
   snapshots: readonly ZxidFile[],
   expiryStepMs: number,
   logger: Logger,
   upTo: number,
-): Promise<ServerState | undefined> {
+): Promise<{ state: ServerState; digest: ZxidDigest | undefined } | undefined> {
   let failure: unknown
   for (const file of snapshots.toReversed()) {
     const state = new ServerState(expiryStepMs)
     try {
       if (file.zxid > upTo) continue
-      const windowBytes = upTo === Infinity ? WINDOW_BYTES : SMALL_WINDOW_BYTES
-      if ((await readSnapshot(folder.disk, file, state, windowBytes)).lastZxid <= upTo) return state
+      const options =
+        upTo === Infinity
+          ? { windowBytes: WINDOW_BYTES, countsDigest: false }
+          : { windowBytes: SMALL_WINDOW_BYTES, countsDigest: true }
+      const { lastZxid, digest } = await readSnapshot(folder.disk, file, state, options)
+      if (lastZxid <= upTo) return { state, digest }
     } catch (error) {
       if (!(error instanceof CorruptDataError)) throw error
       logger.log('warn', 'snapshot passed over', { file: file.path, error })
@@ -83,8 +93,9 @@ async function replay(
   logs: readonly ZxidFile[],
   state: ServerState,
   logger: Logger,
-  upTo: number,
+  { upTo, digest }: { readonly upTo: number; readonly digest: ZxidDigest | undefined },
 ): Promise<number> {
+  takeDigest(state, digest)
   const snapshotZxid = state.lastZxid
   // The last log that begins no later than the snapshot may hold the transactions just after it.
   const first = Math.max(
@@ -102,6 +113,7 @@ async function replay(
       previous = zxid
       state.apply(record.header, record.txn)
       replayedCount++
+      if (!state.tree.digest.isKnown) return takeDigest(state, digest)
       checkDigest(record, state, withFields(logger, { file: file.path, offset }))
     }
     // Only whoever owns the folder may judge, and cut, the end of what is being written.
@@ -110,6 +122,13 @@ async function replay(
     if (isLast && (end.torn || end.endOffset === 0)) await cut(folder, file, end.endOffset, logger)
   }
   return replayedCount
+}
+
+/** What the snapshot says of the digest is so after that transaction which it names; 0 names none. */
+function takeDigest({ tree, lastZxid }: ServerState, digest: ZxidDigest | undefined): void {
+  if (tree.digest.isKnown || digest === undefined || digest.version !== DIGEST_VERSION) return
+  if (digest.zxid === 0 || digest.zxid !== lastZxid) return
+  tree.digest.set(digest.digest)
 }
 
 /** Zxids count up by one; only with a new leader of an ensemble they jump to the next epoch. */

@@ -26,14 +26,24 @@ export interface SnapshotReading {
    * wrote, because it has no digest.
    */
   readonly isExact: boolean
+  /** The digest that the tree had after one of the transactions that it knows of; `undefined` where it does not say. */
+  readonly digest: ZxidDigest | undefined
 }
 
-/** Reads a snapshot into an empty state, `windowBytes` of it at a time. Throws `CorruptDataError`. */
+/** How a snapshot is to be read. */
+export interface ReadOptions {
+  /** How much of it at a time. */
+  readonly windowBytes?: number
+  /** Whether the digest of the tree is counted; without, neither it nor `isExact` is known. Default `true`. */
+  readonly countsDigest?: boolean
+}
+
+/** Reads a snapshot into an empty state. Throws `CorruptDataError`. */
 export async function readSnapshot(
   disk: Disk,
   file: ZxidFile,
   state: ServerState,
-  windowBytes: number = WINDOW_BYTES,
+  { windowBytes = WINDOW_BYTES, countsDigest = true }: ReadOptions = {},
 ): Promise<SnapshotReading> {
   const handle = await disk.open(file.path, 'existing')
   const form = formOf(file.name)
@@ -41,7 +51,7 @@ export async function readSnapshot(
   const window = new SnapshotWindow(source, windowBytes)
   try {
     if (form === 'none') await checkEnd(handle)
-    return await readFrom(window, file.zxid, state)
+    return await readFrom(window, file.zxid, state, countsDigest)
   } catch (error) {
     if (error instanceof ProtocolError) throw new CorruptDataError(file.path, window.offset, messageOf(error))
     throw error
@@ -62,16 +72,23 @@ async function checkEnd(handle: DiskFile): Promise<void> {
   if (end.readInt32BE(0) !== 1 || end[4] !== 0x2f) throw new ProtocolError('it does not end with a seal')
 }
 
-async function readFrom(window: SnapshotWindow, zxid: number, state: ServerState): Promise<SnapshotReading> {
+async function readFrom(
+  window: SnapshotWindow,
+  zxid: number,
+  state: ServerState,
+  countsDigest: boolean,
+): Promise<SnapshotReading> {
   const { magic, version } = await window.one(reader => FileHeader.read(reader))
   if (magic !== SNAPSHOT_MAGIC) throw new ProtocolError('it does not begin with ZKSN')
   if (version !== FILE_VERSION) throw new ProtocolError(`version ${version} is not known`)
   state.tree.clear()
+  if (!countsDigest) state.tree.digest.forget()
   await readSessions(window, state)
   await readAcls(window, state)
   const lastChange = await readZnodes(window, state)
   const { digest, lastZxid } = await readSeals(window)
   const isExact =
+    state.tree.digest.isKnown &&
     digest !== undefined &&
     // Of a server that has changed nothing since its start there is none.
     (digest.zxid === 0 || digest.digest === state.tree.digest.value) &&
@@ -81,7 +98,7 @@ async function readFrom(window: SnapshotWindow, zxid: number, state: ServerState
   state.tree.acls.purgeUnused()
   state.tree.quotas.restore()
   state.lastZxid = zxid
-  return { lastZxid: Math.max(zxid, lastChange, digest?.zxid ?? 0, lastZxid ?? 0), isExact }
+  return { lastZxid: Math.max(zxid, lastChange, digest?.zxid ?? 0, lastZxid ?? 0), isExact, digest }
 }
 
 async function readSessions(window: SnapshotWindow, state: ServerState): Promise<void> {
