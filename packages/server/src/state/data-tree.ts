@@ -15,6 +15,8 @@ const RESERVED_PATHS: ReadonlySet<string> = new Set([
   '/zookeeper/config',
 ])
 
+const SLASH = 0x2f
+
 /** When and by which transaction something happens. */
 export interface TxnTime {
   readonly zxid: number
@@ -92,9 +94,10 @@ export class DataTree {
 
   /** Siblings mostly come one after the other, so the parent of the last one is the first guess. */
   #parentOf(path: string): Znode | undefined {
-    const slash = path.lastIndexOf('/')
-    if (slash !== this.#lastParentPath.length || !path.startsWith(this.#lastParentPath)) {
-      this.#lastParentPath = slash === 0 ? '' : path.slice(0, slash)
+    const last = this.#lastParentPath
+    const isBelow = path.charCodeAt(last.length) === SLASH && path.startsWith(last)
+    if (!isBelow || path.includes('/', last.length + 1)) {
+      this.#lastParentPath = path.slice(0, path.lastIndexOf('/'))
       this.#lastParent = this.get(this.#lastParentPath)
     }
     return this.#lastParent

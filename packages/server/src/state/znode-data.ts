@@ -1,4 +1,4 @@
-import type { JuteWriter } from '@conclave/protocol'
+import type { JuteReader, JuteWriter } from '@conclave/protocol'
 
 /**
  * The data of a znode as the tree keeps it. What is small, as nearly all of it is, becomes a string of one byte for each
@@ -15,6 +15,11 @@ export function keepData(data: Uint8Array | null): ZnodeData {
   if (data.length > MIN_BUFFER_BYTES) return Buffer.from(data)
   const bytes = data instanceof Buffer ? data : Buffer.from(data.buffer, data.byteOffset, data.length)
   return bytes.toString('latin1')
+}
+
+/** Reads Jute's `buffer`, to keep. */
+export function readData(reader: JuteReader): ZnodeData {
+  return reader.nextLength() > MIN_BUFFER_BYTES ? keepData(reader.bytes()) : reader.latin1()
 }
 
 export function dataLength(data: ZnodeData): number {

@@ -1,4 +1,4 @@
-import { UsageError, withFields, type Logger } from '@conclave/core'
+import { UsageError, type Logger } from '@conclave/core'
 import { DIGEST_VERSION, OpCode, type ZxidDigest } from '@conclave/protocol'
 import { ServerState } from '../state/server-state.ts'
 import type { DataFolder, ZxidFile } from './data-folder.ts'
@@ -114,7 +114,9 @@ async function replay(
       state.apply(record.header, record.txn)
       replayedCount++
       if (!state.tree.digest.isKnown) return takeDigest(state, digest)
-      checkDigest(record, state, withFields(logger, { file: file.path, offset }))
+      if (!hasDigest(state, record)) {
+        logger.log('debug', 'tree digest differs from the log', { zxid, file: file.path, offset })
+      }
     }
     // Only whoever owns the folder may judge, and cut, the end of what is being written.
     const isLast = i === logs.length - 1 && upTo === Infinity
@@ -145,11 +147,9 @@ function checkNoHole(file: ZxidFile, offset: number, before: number, record: Txn
   )
 }
 
-function checkDigest({ digest }: TxnRecord, state: ServerState, logger: Logger): void {
-  if (digest === undefined) return
-  const actual = state.tree.digest
-  if (digest.high === actual.high && digest.low === actual.low) return
-  logger.log('debug', 'tree digest differs from the log', { zxid: state.lastZxid })
+/** Whether the tree has the digest that the log says, if it says one. */
+function hasDigest({ tree }: ServerState, { digest }: TxnRecord): boolean {
+  return digest === undefined || (digest.high === tree.digest.high && digest.low === tree.digest.low)
 }
 
 /** Makes the log end where its last whole record does, so that Apache ZooKeeper reads it as well. */
