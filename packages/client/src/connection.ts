@@ -42,12 +42,14 @@ export interface ClientStream extends ByteStream {
   readonly answeredMs?: number
 }
 
-/** The requests of one turn of the event loop, which are written together. */
+/** Requests of one turn of the event loop, which are written together. */
 export interface Batch {
   /** When they count as sent, in monotonic milliseconds: never later than they really were. */
   readonly sentMs: number
   /** They were handed to the stream, so the server may have them. */
   flushed: boolean
+  /** How many there are. */
+  requestCount: number
 }
 
 /** A frame that waits until those before it were handled. */
@@ -69,12 +71,16 @@ const MAX_XID = 0x7fff_ffff
 const MIN_BATCH_BYTES = 512
 const MAX_BATCH_BYTES = 128 * 1024
 
-/** From here on a batch goes out before its turn is over: the server has something to do, and memory need not grow. */
+/**
+ * With so many requests, or bytes, a batch goes out before its turn is over: the server works on them while the next are
+ * made, and memory need not grow.
+ */
+const FULL_BATCH_REQUESTS = 32
 const FULL_BATCH_BYTES = 96 * 1024
 
 /**
- * One connection to one server: requests become frames, gathered and written once per turn of the event loop;
- * bytes become replies and events.
+ * One connection to one server: requests become frames, gathered and written once per turn of the event loop, or more
+ * often where there are many; bytes become replies and events.
  */
 export class Connection {
   readonly #stream: ClientStream
@@ -231,12 +237,15 @@ export class Connection {
   }
 
   #beginFrame(): number {
-    if (this.#writer.length >= FULL_BATCH_BYTES) this.flush()
+    if (this.#writer.length >= FULL_BATCH_BYTES || this.#batch?.requestCount === FULL_BATCH_REQUESTS) {
+      this.flush()
+    }
     if (this.#batch === undefined) {
       this.#sentMs = this.#clock.nowMs()
-      this.#batch = { sentMs: this.#sentMs, flushed: false }
+      this.#batch = { sentMs: this.#sentMs, flushed: false, requestCount: 0 }
       process.nextTick(flush, this)
     }
+    this.#batch.requestCount++
     const start = this.#writer.length
     this.#writer.int32(0)
     return start

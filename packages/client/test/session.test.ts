@@ -720,7 +720,7 @@ describe('requests', () => {
     await zk.close()
   })
 
-  test('turns - the requests of one turn go out in one write', async () => {
+  test('turns - the requests of one turn go out in one write, and many of them in some more', async () => {
     const simulation = new Simulation()
     const zk = await simulation.connect()
     let writes = 0
@@ -730,8 +730,10 @@ describe('requests', () => {
       writes++
       return write(bytes)
     }
-    await Promise.all(Array.from({ length: 50 }, () => zk.exists('/a')))
+    await Promise.all(Array.from({ length: 32 }, () => zk.exists('/a')))
     expect(writes).toBe(1)
+    await Promise.all(Array.from({ length: 100 }, () => zk.exists('/a')))
+    expect(writes).toBe(1 + 4)
     await zk.close()
   })
 
