@@ -72,10 +72,11 @@ const MIN_BATCH_BYTES = 512
 const MAX_BATCH_BYTES = 128 * 1024
 
 /**
- * With so many requests, or bytes, a batch goes out before its turn is over: the server works on them while the next are
- * made, and memory need not grow.
+ * With so many requests the first batch of a turn goes out, with twice as many the next, and so on: the server works on them
+ * while the next are made.
  */
-const FULL_BATCH_REQUESTS = 32
+const FIRST_BATCH_REQUESTS = 12
+/** With so many bytes each goes out, so that memory need not grow. */
 const FULL_BATCH_BYTES = 96 * 1024
 
 /**
@@ -95,6 +96,8 @@ export class Connection {
   #over = false
   /** What gathers now; `undefined` until the first request of a turn. */
   #batch: Batch | undefined
+  /** With how many requests it goes out before the end of its turn. */
+  #fullBatchRequests = FIRST_BATCH_REQUESTS
   /** The stream's own queue is full; requests gather here until it drains. */
   #blocked = false
   #xid = 0
@@ -237,13 +240,15 @@ export class Connection {
   }
 
   #beginFrame(): number {
-    if (this.#writer.length >= FULL_BATCH_BYTES || this.#batch?.requestCount === FULL_BATCH_REQUESTS) {
+    if (this.#writer.length >= FULL_BATCH_BYTES) this.flush()
+    else if (this.#batch?.requestCount === this.#fullBatchRequests) {
+      this.#fullBatchRequests *= 2
       this.flush()
     }
     if (this.#batch === undefined) {
       this.#sentMs = this.#clock.nowMs()
       this.#batch = { sentMs: this.#sentMs, flushed: false, requestCount: 0 }
-      process.nextTick(flush, this)
+      process.nextTick(endTurn, this)
     }
     this.#batch.requestCount++
     const start = this.#writer.length
@@ -253,6 +258,12 @@ export class Connection {
 
   #endFrame(start: number): void {
     this.#writer.patchInt32(start, this.#writer.length - start - FRAME_HEADER_BYTES)
+  }
+
+  /** Writes what has gathered; what comes from now on belongs to the next turn. */
+  endTurn(): void {
+    this.#fullBatchRequests = FIRST_BATCH_REQUESTS
+    this.flush()
   }
 
   /** Writes what has gathered since the last time. */
@@ -351,8 +362,8 @@ export class Connection {
   }
 }
 
-function flush(connection: Connection): void {
-  connection.flush()
+function endTurn(connection: Connection): void {
+  connection.endTurn()
 }
 
 function isEvent(buffer: Buffer, start: number, end: number): boolean {

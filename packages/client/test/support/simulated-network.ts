@@ -22,6 +22,8 @@ class SimulatedConnection implements Connection {
   #peer: Peer | undefined
   #arriving: Buffer[] = []
   #closed = false
+  /** It breaks, though neither side has noticed: nothing passes any more. */
+  #isCut = false
   hasLost = false
   /** Bytes that may still pass towards the server, and towards the client, before the connection is cut. */
   #toServer = Infinity
@@ -56,6 +58,7 @@ class SimulatedConnection implements Connection {
 
   cut(): void {
     if (this.#closed) return
+    this.#isCut = true
     this.#peer?.onClose()
     this.#later(() => this.#close(Object.assign(new Error('reset'), { code: 'ECONNRESET' })))
   }
@@ -63,7 +66,7 @@ class SimulatedConnection implements Connection {
   /** A stream cannot go on behind bytes that were swallowed. */
   #isSwallowed(): boolean {
     if (this.#network.isSilent) this.hasLost = true
-    return this.#closed || this.hasLost
+    return this.#closed || this.#isCut || this.hasLost
   }
 
   #deliver(bytes: Buffer): void {
@@ -89,7 +92,10 @@ class SimulatedConnection implements Connection {
     this.#later(() => {
       if (!this.#closed && passed.length > 0) this.#peer?.onData(passed)
     })
-    if (this.#toServer <= 0) this.#later(() => this.cut())
+    if (this.#toServer <= 0) {
+      this.#isCut = true
+      this.#later(() => this.cut())
+    }
     return true
   }
 
