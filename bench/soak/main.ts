@@ -4,31 +4,30 @@
 //
 // Every so many seconds the traffic rests until all sessions have ended, and the figures are taken. At the end it is said
 // how each has moved over the last two thirds of the time. Exits with 1 where one of them grows, or something was left over
-// at the end, and with 2 where the time was too short to tell.
+// at the end, with 2 where the time was too short to tell, and with 3 for wrong arguments.
 
+import { messageOf } from '@conclave/core'
 import { removeAtExit } from '@conclave/testing'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { loadavg, tmpdir } from 'node:os'
+import { loadavg } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { parseArgs } from 'node:util'
+import { readArguments, type SoakArguments } from './arguments.ts'
 import { BOUNDS, monitored, takeSample, type FigureName, type Sample } from './samples.ts'
 import { SoakedServer } from './soaked-server.ts'
 import { HABITS, Traffic } from './traffic.ts'
 import { judge, trendOf, type Verdict } from './trend.ts'
 
-const { values: args } = parseArgs({
-  options: {
-    minutes: { type: 'string', default: '15' },
-    /** Seconds of traffic before each sample. */
-    every: { type: 'string', default: '10' },
-    /** How many visitors of each habit there are at a time. */
-    lanes: { type: 'string', default: '2' },
-    folder: { type: 'string', default: tmpdir() },
-    habits: { type: 'string', default: Object.keys(HABITS).join() },
-  },
-})
-const FOR_MS = Number(args.minutes) * 60_000
+const WRONG_USAGE = 3
+const args = ((): SoakArguments => {
+  try {
+    return readArguments(Object.keys(HABITS))
+  } catch (error) {
+    process.stderr.write(`${messageOf(error)}\n`)
+    process.exit(WRONG_USAGE)
+  }
+})()
+const FOR_MS = args.minutes * 60_000
 /** How many rows are printed on the way, at most. */
 const ROWS = 30
 const EXIT_CODES: Readonly<Record<Verdict, number>> = { flat: 0, grows: 1, unsure: 2 }
@@ -64,7 +63,7 @@ async function watchOver(server: SoakedServer, traffic: Traffic, dataDir: string
   const startMs = performance.now()
   print(row('minute', names))
   for (let printed = 0; ;) {
-    await sleep(Number(args.every) * 1_000)
+    await sleep(args.every * 1_000)
     const leftOver = await traffic.rest()
     const sample = await takeSample(server, dataDir)
     samples.push(sample)
@@ -105,7 +104,7 @@ const server = await SoakedServer.start(dataDir)
 try {
   const traffic = await Traffic.prepare(server)
   print(`load average at the beginning: ${loadavg()[0]!.toFixed(1)}`)
-  traffic.begin(args.habits.split(','), Number(args.lanes))
+  traffic.begin(args.habits, args.lanes)
   const { samples, leftOver } = await Promise.race([watchOver(server, traffic, dataDir), traffic.failed])
   traffic.end()
   const verdict = report(samples)
