@@ -93,8 +93,9 @@ export const createTtlCall: Call<CreateTtlRequest, Create2Response, Create2Respo
   result: withoutChroot,
 }
 
-function withoutChroot({ path, stat }: Create2Response, chroot: Chroot): Create2Response {
-  return { path: chroot.strip(path), stat }
+function withoutChroot(response: Create2Response, chroot: Chroot): Create2Response {
+  const path = chroot.strip(response.path)
+  return path === response.path ? response : { path, stat: response.stat }
 }
 
 export const deleteCall: Call<PathVersionRequest, void, void> = {
@@ -148,8 +149,7 @@ export const getDataCall: Call<PathWatchRequest, GetDataResponse, GetDataRespons
   operation: getData,
   repeatable: true,
   watch: 'data',
-  // A copy: what was read is a view of a chunk of many replies, and a small value must not keep all of it in memory.
-  result: ({ data, stat }) => ({ data: data === null ? null : Buffer.from(data), stat }),
+  result: response => response,
 }
 
 export const getChildrenCall: Call<PathWatchRequest, GetChildren2Response, GetChildren2Response> = {
@@ -231,7 +231,7 @@ export const reconfigCall: Call<ReconfigRequest, GetDataResponse, GetDataRespons
   name: 'reconfig',
   operation: reconfig,
   repeatable: false,
-  result: ({ data, stat }) => ({ data: data === null ? null : Buffer.from(data), stat }),
+  result: response => response,
 }
 
 export const syncCall: Call<PathRecord, PathRecord, void> = {

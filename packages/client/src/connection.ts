@@ -75,7 +75,7 @@ const MAX_BATCH_BYTES = 128 * 1024
  * With so many requests the first batch of a turn goes out, with twice as many the next, and so on: the server works on them
  * while the next are made.
  */
-const FIRST_BATCH_REQUESTS = 12
+const FIRST_BATCH_REQUESTS = 24
 /** With so many bytes each goes out, so that memory need not grow. */
 const FULL_BATCH_BYTES = 96 * 1024
 

@@ -18,7 +18,6 @@ export function toMultiReadResults({ results }: MultiResponse): MultiReadResult[
   return results.map(result => {
     switch (result.op) {
       case 'getData':
-        return { ...result, data: result.data === null ? null : Buffer.from(result.data) }
       case 'getChildren':
         return result
       case 'error':

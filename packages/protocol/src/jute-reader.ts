@@ -111,6 +111,16 @@ export class JuteReader {
     return this.#buffer.subarray(at, at + length)
   }
 
+  /** As `bytes`, in memory of their own. */
+  bytesCopy(): Buffer | null {
+    const length = this.#length(1)
+    if (length === -1) return null
+    const at = this.#take(length)
+    const copy = Buffer.allocUnsafe(length)
+    this.#buffer.copy(copy, 0, at, at + length)
+    return copy
+  }
+
   /** As `bytes`, in a string with a character for each: a copy, and of a few bytes the quickest. */
   latin1(): string | null {
     const length = this.#length(1)

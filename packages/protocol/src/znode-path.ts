@@ -31,7 +31,7 @@ export function pathProblem(path: string, sequential: boolean = false): string |
 /** Control characters, surrogates, private use, and the non-characters at the end of the plane. */
 function isForbidden(code: number): boolean {
   return (
-    code <= 0x1f || (code >= 0x7f && code <= 0x9f) || (code >= 0xd800 && code <= 0xf8ff) || code >= 0xfff0
+    code <= 0x1f || (code >= 0x7f && (code <= 0x9f || (code >= 0xd800 && code <= 0xf8ff) || code >= 0xfff0))
   )
 }
 

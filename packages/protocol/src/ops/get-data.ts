@@ -14,7 +14,8 @@ export const GetDataResponse: Codec<GetDataResponse> = {
     writer.bytes(response.data)
     Stat.write(writer, response.stat)
   },
-  read: reader => ({ data: reader.bytes(), stat: Stat.read(reader) }),
+  // A copy: a small value must not keep a chunk of many replies in memory.
+  read: reader => ({ data: reader.bytesCopy(), stat: Stat.read(reader) }),
 }
 
 /** The data and the stat of a znode; the watch fires on change of data and deletion. */
