@@ -27,7 +27,8 @@ export default defineConfig({
           name: 'system',
           globalSetup: 'scripts/bundle.mjs',
           include: ['test/**/*.test.ts'],
-          fileParallelism: false,
+          // Much of their time they wait: for a timeout, a disk, a process that starts.
+          maxWorkers: 2,
           // After the unit tests: what fails there explains what fails here.
           sequence: { groupOrder: 1 },
           testTimeout: 120_000,
