@@ -67,7 +67,7 @@ export const SASL_XID = -102
 /** Xids are positive and start again after this one; long before, the first of them was answered. */
 const MAX_XID = 0x7fff_ffff
 
-/** Memory for the next turn's requests starts no smaller, and no larger, than this. */
+/** Memory for the next turn's requests is no smaller at first, and where it is used again no larger, than this. */
 const MIN_BATCH_BYTES = 512
 const MAX_BATCH_BYTES = 128 * 1024
 
@@ -271,10 +271,12 @@ export class Connection {
     if (this.#over || this.#blocked || this.#batch === undefined) return
     this.#batch.flushed = true
     this.#batch = undefined
-    const { length } = this.#writer
-    if (length === 0) return
-    const next = Math.min(Math.max(length, MIN_BATCH_BYTES), MAX_BATCH_BYTES)
-    this.#blocked = !this.#stream.write(this.#writer.detach(next))
+    const writer = this.#writer
+    if (writer.length === 0) return
+    this.#blocked = !this.#stream.write(writer.view())
+    // Where all of it is gone already, the memory is used again; else it is the stream's now.
+    if (this.#stream.heldBytes === 0 && writer.length <= MAX_BATCH_BYTES) writer.reset()
+    else writer.detach(Math.min(Math.max(writer.length, MIN_BATCH_BYTES), MAX_BATCH_BYTES))
   }
 
   #onData(bytes: Buffer): void {

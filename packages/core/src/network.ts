@@ -55,8 +55,13 @@ export interface Connection {
   readonly isSecure?: boolean
   /** Hands over the handler; no event is delivered, and no byte read, before. */
   start(handler: ConnectionHandler): void
-  /** Takes the bytes; `false` when they wait in memory, until `onDrain`. */
+  /** Takes the bytes, which must not be changed any more; `false` when they wait in memory, until `onDrain`. */
   write(bytes: Uint8Array): boolean
+  /**
+   * How many of the bytes written wait in memory still. Right after a `write`, 0 says that the system has copied all of them,
+   * so that their memory may be used again. Absent where that cannot be said.
+   */
+  readonly heldBytes?: number
   /** Stops, and resumes, the reading: back-pressure on the peer. */
   pause(): void
   resume(): void

@@ -44,6 +44,10 @@ export class SocketConnection implements Connection {
     return this.#socket.write(bytes)
   }
 
+  get heldBytes(): number {
+    return this.#socket.writableLength
+  }
+
   pause(): void {
     this.#socket.pause()
   }

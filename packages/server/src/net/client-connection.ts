@@ -13,7 +13,7 @@ import { isAllowed, type Identity } from '../state/access.ts'
 import type { Session } from '../state/session-tracker.ts'
 import type { Watcher } from '../state/watch-manager.ts'
 import { ConnectionStats } from '../admin/server-stats.ts'
-import { Outbox } from './outbox.ts'
+import { Outbox, type OutboxMemory } from './outbox.ts'
 
 /** A client that asks for so much more than it reads loses its connection. */
 const MAX_OUTBOX_BYTES = 64 << 20
@@ -21,6 +21,7 @@ const MAX_OUTBOX_BYTES = 64 << 20
 /** What a connection needs of the server behind it. */
 export interface ConnectionOwner {
   readonly maxFrameBytes: number
+  readonly outboxMemory: OutboxMemory
   /** The first frame. */
   onConnectRequest(client: ClientConnection, request: ConnectRequest): void
   /** Every other frame: header and body of a request. Throws `ProtocolError` where there is not even a header. */
@@ -41,7 +42,7 @@ export interface ConnectionOwner {
 
 /** One client's connection: bytes in, frames out of them; replies and watch events in, bytes out. */
 export class ClientConnection implements Watcher, ConnectionHandler {
-  readonly outbox = new Outbox()
+  readonly outbox: Outbox
   readonly stats: ConnectionStats
   /** Set once the handshake is done. */
   session: Session | undefined
@@ -68,6 +69,7 @@ export class ClientConnection implements Watcher, ConnectionHandler {
     this.stats = new ConnectionStats(establishedMs)
     this.#transport = transport
     this.#owner = owner
+    this.outbox = new Outbox(owner.outboxMemory)
     this.#decoder = new FrameDecoder(owner.maxFrameBytes)
     this.identities = [{ scheme: 'ip', id: transport.remote.host.replace(/^::ffff:/, '') }]
     if (transport.peer !== undefined) this.addIdentity('x509', transport.peer.distinguishedName)
@@ -141,7 +143,7 @@ export class ClientConnection implements Watcher, ConnectionHandler {
       this.#isConnected = true
       this.#owner.onConnectRequest(this, ConnectRequest.read(reader))
     }
-    if (this.outbox.writer.length > MAX_OUTBOX_BYTES) {
+    if (this.outbox.length > MAX_OUTBOX_BYTES) {
       this.#owner.log('connection ended: it asks for more than it reads', this)
       this.destroy()
     }
@@ -209,9 +211,9 @@ export class ClientConnection implements Watcher, ConnectionHandler {
   /** Sends what waits only for records that are durable. */
   flush(durable: number, nowMs: number): void {
     if (this.#closed || this.#isFull) return
-    const bytes = this.outbox.take(durable)
+    const takesMore = this.outbox.send(this.#transport, durable)
     if (this.outbox.isEmpty) this.#countReplies(nowMs)
-    if (bytes !== undefined && !this.#transport.write(bytes)) {
+    if (!takesMore) {
       this.#isFull = true
       this.#transport.pause()
     }

@@ -11,6 +11,7 @@ import {
 import type { ServerStats } from '../admin/server-stats.ts'
 import type { AuditLog } from '../audit/audit-log.ts'
 import type { ClientConnection, ConnectionOwner } from '../net/client-connection.ts'
+import { OutboxMemory } from '../net/outbox.ts'
 import { prepareMulti, writeMultiEnd, writeMultiResult } from '../ops/multi.ts'
 import { BODYLESS_OPERATIONS, READ_OPERATIONS, WRITE_OPERATIONS } from '../ops/op-table.ts'
 import type { ReadOperation, ReadScope } from '../ops/read-operation.ts'
@@ -54,6 +55,7 @@ export interface PipelineOptions extends SessionOptions, AuthenticationOptions {
  */
 export class RequestPipeline implements ConnectionOwner {
   readonly maxFrameBytes: number
+  readonly outboxMemory = new OutboxMemory()
   readonly authentication: Authentication
   readonly #state: ServerState
   readonly #clock: Clock
