@@ -82,12 +82,12 @@ export class DataTree {
     return this.#add(path, znode, parent)
   }
 
-  /** Returns whether it is new. */
-  #add(path: string, znode: Znode, parent: Znode | undefined): boolean {
+  /** Returns whether it is new. `data` as for `znodeDigest`. */
+  #add(path: string, znode: Znode, parent: Znode | undefined, data?: Uint8Array | null): boolean {
     if (parent !== undefined) (parent.children ??= new Set()).add(path)
     const isNew = this.znodes.set(path, znode)
     this.#dataBytes += path.length + dataLength(znode.data)
-    this.#count(path, znode)
+    this.#count(path, znode, data)
     this.#ownerSet(path, znode)?.add(path)
     return isNew
   }
@@ -125,10 +125,10 @@ export class DataTree {
     return owned
   }
 
-  /** Adds a znode, as it is now, to the digest. */
-  #count(path: string, znode: Znode): void {
+  /** Adds a znode, as it is now, to the digest. `data` as for `znodeDigest`. */
+  #count(path: string, znode: Znode, data?: Uint8Array | null): void {
     if (!this.digest.isKnown) return
-    znode.digest = znodeDigest(path, znode)
+    znode.digest = znodeDigest(path, znode, data)
     this.digest.add(znode.digest)
   }
 
@@ -165,7 +165,7 @@ export class DataTree {
       there.acl = entry
       return
     }
-    this.#add(path, new Znode(keepData(data), this.acls.acquire(acl), zxid, timeMs, owner), above)
+    this.#add(path, new Znode(keepData(data), this.acls.acquire(acl), zxid, timeMs, owner), above, data)
     this.quotas.onChange(path, dataLength(data), 1)
     this.dataWatches.trigger(EventType.nodeCreated, path, zxid, acl)
     this.childWatches.trigger(EventType.nodeChildrenChanged, abovePath, zxid, above.acl.acl)
@@ -221,7 +221,7 @@ export class DataTree {
     znode.version = version
     znode.mzxid = zxid
     znode.mtimeMs = timeMs
-    this.#count(path, znode)
+    this.#count(path, znode, data)
     if (bytesDiff !== 0) this.quotas.onChange(path, bytesDiff, 0)
     this.dataWatches.trigger(EventType.nodeDataChanged, path, zxid, znode.acl.acl)
   }

@@ -1,45 +1,41 @@
-import { crc32 as nativeCrc32 } from 'node:zlib'
 import { crc32 } from './crc32.ts'
-import { dataBytes, dataLength } from './znode-data.ts'
+import { MAX_STRING_BYTES, type ZnodeData } from './znode-data.ts'
 import type { Znode } from './znode.ts'
 
-/** Path and stat of all but absurd znodes fit; data up to this size is copied beside them. */
-const SCRATCH_BYTES = 2048
-/** Six 64-bit and three 32-bit fields. */
-const STAT_BYTES = 60
-
+/** Paths up to this length go without an allocation. */
+const SCRATCH_BYTES = Math.max(2048, MAX_STRING_BYTES)
 const scratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES)
 const scratchView = new DataView(scratch.buffer)
 
 /**
  * One znode's part of the digest: CRC-32 over path, data and stat, as a signed number. What lies below `/zookeeper/` does not count,
- * because servers change quota statistics there on their own. (Apache's `DigestCalculator`, version 2)
+ * because servers change quota statistics there on their own. (Apache's `DigestCalculator`, version 2.) `data` may be given
+ * as the bytes that the znode's were made of, where they are at hand.
  */
-export function znodeDigest(path: string, znode: Znode): number {
+export function znodeDigest(path: string, znode: Znode, data: ZnodeData = znode.data): number {
   if (path.startsWith('/zookeeper/')) return 0
-  const name = path === '/' ? '' : path
-  const data = znode.data
-  const length = dataLength(data)
-  if (name.length * 3 + length + STAT_BYTES > SCRATCH_BYTES) {
-    const soFar = nativeCrc32(dataBytes(data) ?? '', nativeCrc32(name))
-    return nativeCrc32(scratch.subarray(0, putStat(0, znode)), soFar) | 0
-  }
-  const at = putName(name)
-  if (typeof data === 'string') scratch.write(data, at, 'latin1')
-  else if (data !== null) scratch.set(data, at)
-  return crc32(scratch, 0, putStat(at + length, znode))
+  let crc = path === '/' ? 0 : crcOfPath(path)
+  if (typeof data === 'string') crc = crc32(scratch, scratch.write(data, 0, 'latin1'), crc)
+  else if (data !== null) crc = crc32(data, data.length, crc)
+  return crc32(scratch, putStat(0, znode), crc)
 }
 
 /** ASCII without leaving JavaScript. */
-function putName(name: string): number {
-  for (let i = 0; i < name.length; i++) {
-    const code = name.charCodeAt(i)
-    if (code > 0x7f) return scratch.write(name, 0)
+function crcOfPath(path: string): number {
+  const { length } = path
+  if (length * 3 > SCRATCH_BYTES) {
+    const bytes = Buffer.from(path)
+    return crc32(bytes, bytes.length)
+  }
+  for (let i = 0; i < length; i++) {
+    const code = path.charCodeAt(i)
+    if (code > 0x7f) return crc32(scratch, scratch.write(path, 0))
     scratch[i] = code
   }
-  return name.length
+  return crc32(scratch, length)
 }
 
+/** Returns how many bytes they are: six 64-bit and three 32-bit fields. */
 function putStat(start: number, znode: Znode): number {
   let at = putInt64(start, znode.czxid)
   at = putInt64(at, znode.mzxid)

@@ -6,20 +6,20 @@ import type { JuteReader, JuteWriter } from '@conclave/protocol'
  */
 export type ZnodeData = string | Uint8Array | null
 
-/** From here on the bookkeeping of a buffer no longer matters, and its memory is not the heap's. */
-const MIN_BUFFER_BYTES = 1024
+/** What is larger becomes a buffer: its bookkeeping no longer matters, and its memory is not the heap's. */
+export const MAX_STRING_BYTES = 1024
 
 /** A copy to keep, because what comes is a view of a network buffer or of a window on the log. */
 export function keepData(data: Uint8Array | null): ZnodeData {
   if (data === null) return null
-  if (data.length > MIN_BUFFER_BYTES) return Buffer.from(data)
+  if (data.length > MAX_STRING_BYTES) return Buffer.from(data)
   const bytes = data instanceof Buffer ? data : Buffer.from(data.buffer, data.byteOffset, data.length)
   return bytes.toString('latin1')
 }
 
 /** Reads Jute's `buffer`, to keep. */
 export function readData(reader: JuteReader): ZnodeData {
-  return reader.nextLength() > MIN_BUFFER_BYTES ? keepData(reader.bytes()) : reader.latin1()
+  return reader.nextLength() > MAX_STRING_BYTES ? keepData(reader.bytes()) : reader.latin1()
 }
 
 export function dataLength(data: ZnodeData): number {

@@ -5,8 +5,20 @@ const RUN_BYTES = 5504
 /** Every other byte of a word: two sums of 16 bits, side by side. */
 const LANES = 0x00ff_00ff
 
-/** Below this, it takes longer to prepare for whole words than they save. */
+/** Below this, whole words save nothing. */
 const MIN_WORDS_BYTES = 256
+
+/** Of the bytes that were asked for last: one record after the other lies in the same memory. */
+let lastBytes: Uint8Array = new Uint8Array()
+let lastWords = new DataView(lastBytes.buffer)
+
+function wordsOf(bytes: Uint8Array): DataView {
+  if (bytes !== lastBytes) {
+    lastBytes = bytes
+    lastWords = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+  }
+  return lastWords
+}
 
 /**
  * Adler-32 (RFC 1950) of `bytes[start]` to `bytes[end - 1]`, continued from `seed`; Node.js does not export zlib's own.
@@ -15,7 +27,7 @@ const MIN_WORDS_BYTES = 256
  * which is how often each word counts in the second half of the checksum. Arithmetic is modulo 2^32 throughout.
  */
 export function adler32(bytes: Uint8Array, start: number, end: number, seed: number = 1): number {
-  const words = end - start < MIN_WORDS_BYTES ? undefined : new DataView(bytes.buffer, bytes.byteOffset)
+  const words = end - start < MIN_WORDS_BYTES ? undefined : wordsOf(bytes)
   let a = seed & 0xffff
   let b = seed >>> 16
   let at = start
