@@ -80,6 +80,7 @@ export class EmbeddedServer {
     await server.#folder.prepare()
     server.#lock = await LockFile.acquire(server.#platform, server.#folder.path)
     try {
+      await server.#folder.removeUnfinished()
       await server.#serve()
     } catch (error) {
       for (const listener of server.#listeners) await listener.close()

@@ -6,7 +6,7 @@ import { DataFolderError } from './storage-errors.ts'
 const VERSION_FOLDER = 'version-2'
 /** What else is found in a data folder of Apache's or of ours. */
 const KNOWN_NAMES = /^(version-2|myid|initialize|zookeeper_server\.pid|conclave-server\..*)$/
-/** Unfinished files begin so; they are removed at the next start. */
+/** Unfinished files begin so. */
 export const TEMPORARY_PREFIX = 'tmp.'
 
 /** More than a request can be. */
@@ -67,6 +67,10 @@ export class DataFolder {
         throw new DataFolderError(`cannot make the data folder ${folder}`, error)
       }
     }
+  }
+
+  /** Removes what a crash has left unfinished. Only whoever has the folder to himself may: others are writing such files. */
+  async removeUnfinished(): Promise<void> {
     for (const name of (await this.#names(this.versionPath)) ?? []) {
       if (name.startsWith(TEMPORARY_PREFIX)) await this.disk.remove(`${this.versionPath}/${name}`)
     }

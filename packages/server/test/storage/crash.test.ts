@@ -144,6 +144,7 @@ test.each(['none', 'gz', 'snappy'] as const)(
     for (const disk of found) {
       const folder = new DataFolder(disk, 'data')
       await folder.prepare()
+      await folder.removeUnfinished()
       const { state } = await recover(folder, TICK_MS, silentLogger)
       left.add(state.lastZxid === zxid ? 'after' : 'before')
       expect(describeState(state)).toEqual(state.lastZxid === zxid ? after : before)

@@ -44,6 +44,7 @@ export class ScriptedServer {
   static async start(disk: SimulatedDisk = new SimulatedDisk()): Promise<ScriptedServer> {
     const folder = new DataFolder(disk, 'data')
     await folder.prepare()
+    await folder.removeUnfinished()
     const { state, isNew } = await recover(folder, TICK_MS, silentLogger)
     if (isNew) await writeSnapshot(folder, state, { form: 'none', isDurable: async () => {} })
     return new ScriptedServer(disk, folder, state)
