@@ -13,7 +13,7 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { expect, test } from 'vitest'
 
-const BIN = join(dirname(createRequire(import.meta.url).resolve('@conclave/server')), 'program', 'bin.js')
+const BIN = join(dirname(createRequire(import.meta.url).resolve('@conclave/server')), 'program', 'bin.cjs')
 
 test('zoo.cfg - a process with TLS, users, pages and an audit log, as the file says', async () => {
   await using folder = temporaryFolder()

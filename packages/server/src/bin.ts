@@ -7,7 +7,7 @@ import type { ServerOptions } from './server-options.ts'
 import type { SnapshotForm } from './storage/compression/snapshot-form.ts'
 
 const USAGE =
-  'usage: bin.js --data-dir DIR | --config zoo.cfg [--host H] [--port P] [--tick-time-ms N] [--idle-exit-ms N] [--snap-count N] [--snapshot-compression gz|snappy] [--audit-log FILE] [--verbose]'
+  'usage: bin.cjs --data-dir DIR | --config zoo.cfg [--host H] [--port P] [--tick-time-ms N] [--idle-exit-ms N] [--snap-count N] [--snapshot-compression gz|snappy] [--audit-log FILE] [--verbose]'
 
 async function readOptions(args: string[]): Promise<ServerOptions> {
   const { values } = parseArgs({
@@ -58,13 +58,18 @@ function exitCodeOf(error: unknown): number {
   return code === 'USAGE' || code?.startsWith('ERR_PARSE_ARGS') === true ? 2 : 1
 }
 
-try {
-  const server = await EmbeddedServer.start(await readOptions(process.argv.slice(2)))
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void server.close())
-  const { host, port } = server.endpoint
-  process.stdout.write(JSON.stringify({ event: 'listening', host, port, pid: process.pid }) + '\n')
-  await server.closed
-} catch (error) {
-  process.stderr.write(messageOf(error) + '\n')
-  process.exitCode = exitCodeOf(error)
+async function main(): Promise<void> {
+  try {
+    const server = await EmbeddedServer.start(await readOptions(process.argv.slice(2)))
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void server.close())
+    const { host, port } = server.endpoint
+    process.stdout.write(JSON.stringify({ event: 'listening', host, port, pid: process.pid }) + '\n')
+    await server.closed
+  } catch (error) {
+    process.stderr.write(messageOf(error) + '\n')
+    process.exitCode = exitCodeOf(error)
+  }
 }
+
+// No `await` here: the program is built as CommonJS, too.
+void main()

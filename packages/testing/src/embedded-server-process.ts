@@ -105,7 +105,7 @@ export class EmbeddedServerProcess implements AsyncDisposable {
 /** Always the built program: Node.js 20 cannot run sources. */
 function serverProgram(): string {
   const index = createRequire(import.meta.url).resolve('@conclave/server')
-  return join(dirname(index), '..', 'dist', 'program', 'bin.js')
+  return join(dirname(index), '..', 'dist', 'program', 'bin.cjs')
 }
 
 /** The port, if this is the line that the server prints when it serves. */

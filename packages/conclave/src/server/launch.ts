@@ -79,7 +79,7 @@ export async function launchServer(
 }
 
 function program(): string {
-  return join(dirname(createRequire(import.meta.url).resolve('@conclave/server')), '../dist/program/bin.js')
+  return join(dirname(createRequire(import.meta.url).resolve('@conclave/server')), '../dist/program/bin.cjs')
 }
 
 /** The log in the folder. What it had before it was too long stays beside it until the next time. */

@@ -1,4 +1,3 @@
-import { lookup, resolveSrv } from 'node:dns/promises'
 import { createServer, connect as connectSocket, isIP } from 'node:net'
 import type { Network } from '../network.ts'
 import { orFailed } from './failed-connection.ts'
@@ -22,12 +21,17 @@ export const nodeNetwork: Network = {
 
   async lookup(host) {
     if (isIP(host) !== 0) return [host]
-    const found = await lookup(host, { all: true })
+    const found = await dns().lookup(host, { all: true })
     return found.map(({ address }) => address)
   },
 
   async lookupService(name) {
-    const found = await resolveSrv(name)
+    const found = await dns().resolveSrv(name)
     return found.sort((a, b) => a.priority - b.priority).map(({ name: host, port }) => ({ host, port }))
   },
+}
+
+/** Loaded where there is a name to look up: a server, which has addresses only, is ready sooner. */
+function dns(): typeof import('node:dns/promises') {
+  return process.getBuiltinModule('node:dns/promises')
 }

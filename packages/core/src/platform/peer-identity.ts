@@ -1,9 +1,14 @@
-import { TLSSocket, type PeerCertificate } from 'node:tls'
+import type { PeerCertificate, TLSSocket } from 'node:tls'
 import type { PeerIdentity } from '../network.ts'
+
+/** Whether a socket speaks TLS. Asks it, and not its class, for which TLS would have to be loaded. */
+export function isSecure(socket: object): socket is TLSSocket {
+  return (socket as Partial<TLSSocket>).encrypted === true
+}
 
 /** Who the other side of a socket has proven to be by its certificate. */
 export function peerIdentityOf(socket: object): PeerIdentity | undefined {
-  if (!(socket instanceof TLSSocket) || !socket.authorized) return undefined
+  if (!isSecure(socket) || !socket.authorized) return undefined
   const certificate = socket.getPeerCertificate()
   return Object.keys(certificate).length === 0
     ? undefined

@@ -1,6 +1,5 @@
 import type { Socket } from 'node:net'
-import { TLSSocket } from 'node:tls'
-import { peerIdentityOf } from './peer-identity.ts'
+import { isSecure, peerIdentityOf } from './peer-identity.ts'
 import type { Connection, ConnectionHandler, Endpoint, PeerIdentity } from '../network.ts'
 
 /** A connection over a socket of Node.js, plain or with TLS. */
@@ -23,7 +22,7 @@ export class SocketConnection implements Connection {
   }
 
   get isSecure(): boolean {
-    return this.#socket instanceof TLSSocket
+    return isSecure(this.#socket)
   }
 
   get peer(): PeerIdentity | undefined {

@@ -1,5 +1,5 @@
 import { createServer as createPlainServer, isIP, type Socket } from 'node:net'
-import { connect as connectTls, createServer, type Server } from 'node:tls'
+import type { Server } from 'node:tls'
 import type { Connection, Endpoint, Listener, Network } from '../network.ts'
 import { orFailed } from './failed-connection.ts'
 import { startListening } from './node-listener.ts'
@@ -39,7 +39,7 @@ export function tlsNetwork(source: TlsSource): Network {
       return orFailed(endpoint, () => {
         const { host, port, name = host } = endpoint
         const { verifyHostname = true, ...rest } = options()
-        const socket = connectTls({
+        const socket = tls().connect({
           ...secureContextOf(rest),
           host,
           port,
@@ -100,7 +100,7 @@ export async function listenUnified(
 function tlsServer(source: TlsSource, onConnection: (connection: Connection) => void): Server {
   const options = typeof source === 'function' ? source : (): TlsOptions => source
   const { clientAuth = 'none', ...rest } = options()
-  const server = createServer(
+  const server = tls().createServer(
     {
       ...secureContextOf(rest),
       minVersion: MIN_VERSION,
@@ -132,4 +132,9 @@ function secureContextOf({ ca, cert, key, passphrase }: TlsOptions): {
     ...(key === undefined ? {} : { key }),
     ...(passphrase === undefined ? {} : { passphrase }),
   }
+}
+
+/** Loaded with the first use: who speaks no TLS starts sooner. */
+function tls(): typeof import('node:tls') {
+  return process.getBuiltinModule('node:tls')
 }
