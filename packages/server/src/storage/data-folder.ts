@@ -60,7 +60,7 @@ export class DataFolder {
         `${this.path} is not a ZooKeeper data folder (it holds ${stranger}); name an empty or a new folder`,
       )
     }
-    for (const folder of [this.versionPath, this.logVersionPath]) {
+    for (const folder of this.#versionPaths) {
       try {
         await this.disk.makeFolder(folder)
       } catch (error) {
@@ -71,9 +71,27 @@ export class DataFolder {
 
   /** Removes what a crash has left unfinished. Only whoever has the folder to himself may: others are writing such files. */
   async removeUnfinished(): Promise<void> {
-    for (const name of (await this.#names(this.versionPath)) ?? []) {
-      if (name.startsWith(TEMPORARY_PREFIX)) await this.disk.remove(`${this.versionPath}/${name}`)
+    for (const folder of this.#versionPaths) {
+      for (const name of (await this.#names(folder)) ?? []) {
+        if (name.startsWith(TEMPORARY_PREFIX)) await this.disk.remove(`${folder}/${name}`)
+      }
     }
+  }
+
+  /** Gives files names of unfinished ones, durably: from then on it does not matter what is in them. Returns the paths. */
+  async markUnfinished(files: readonly ZxidFile[]): Promise<string[]> {
+    const marked: string[] = []
+    for (const { path, name } of files) {
+      const unfinished = path.slice(0, -name.length) + TEMPORARY_PREFIX + name
+      await this.disk.rename(path, unfinished)
+      marked.push(unfinished)
+    }
+    if (files.length > 0) for (const folder of this.#versionPaths) await this.disk.syncFolder(folder)
+    return marked
+  }
+
+  get #versionPaths(): Set<string> {
+    return new Set([this.versionPath, this.logVersionPath])
   }
 
   async #names(folder: string): Promise<readonly string[] | undefined> {
