@@ -1,7 +1,10 @@
-import { testCertificates } from '@conclave/testing'
+import { eventually, testCertificates } from '@conclave/testing'
+import { once } from 'node:events'
+import { connect } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
 import {
   deferred,
+  listenUnified,
   nodeNetwork,
   tlsNetwork,
   type Connection,
@@ -49,6 +52,48 @@ function ask(source: TlsSource, endpoint: Endpoint): Promise<string> {
 }
 
 describe('tls network', () => {
+  const LISTENERS = {
+    'TLS alone': (onConnection: (connection: Connection) => void): Promise<Listener> =>
+      tlsNetwork({ ...server }).listen({ host: '127.0.0.1', port: 0 }, onConnection),
+    'TLS and plain': (onConnection: (connection: Connection) => void): Promise<Listener> =>
+      listenUnified({ ...server }, { host: '127.0.0.1', port: 0 }, onConnection),
+  }
+  it.each(Object.entries(LISTENERS))(
+    'close - does not wait for who is stuck in the handshake, and leaves the others (%s)',
+    async (_name, listenOn) => {
+      const accepted: Connection[] = []
+      const listener = await listenOn(connection => {
+        accepted.push(connection)
+        connection.start({ onData: bytes => connection.write(bytes), onClose: () => {} })
+        connection.write(Buffer.from('welcome'))
+      })
+      const stuck = connect(listener.endpoint)
+      const gone = once(stuck, 'close')
+      // The beginning of a handshake, and no more.
+      stuck.on('error', () => {}).write(Buffer.from([22, 3, 1]))
+      const answers: string[] = []
+      const other = tlsNetwork(trusting).connect(listener.endpoint)
+      const answered = deferred()
+      other.start({
+        onData: bytes => {
+          answers.push(bytes.toString())
+          answered.resolve()
+        },
+        onClose: () => {},
+      })
+      await answered.promise
+      const closed = listener.close()
+      await gone
+      expect(accepted).toHaveLength(1)
+      other.write(Buffer.from('still here'))
+      await eventually(() => answers.join(' ') === 'welcome still here')
+      other.destroy()
+      await closed
+    },
+    // A handshake may take ten seconds.
+    5_000,
+  )
+
   it('a trusted server for the right address or name - is talked to', async () => {
     const endpoint = await listen({ ...server })
     expect(await ask(trusting, endpoint)).toBe('nobody')

@@ -53,7 +53,10 @@ export function tlsNetwork(source: TlsSource): Network {
       })
     },
 
-    listen: (endpoint, onConnection) => startListening(tlsServer(source, onConnection), endpoint),
+    async listen(endpoint, onConnection) {
+      const { server, endHandshakes } = tlsServer(source, onConnection)
+      return endingFirst(endHandshakes, await startListening(server, endpoint))
+    },
 
     lookup: host => nodeNetwork.lookup(host),
     lookupService: name => nodeNetwork.lookupService!(name),
@@ -69,7 +72,7 @@ export async function listenUnified(
   endpoint: Endpoint,
   onConnection: (connection: Connection) => void,
 ): Promise<Listener> {
-  const secure = tlsServer(source, onConnection)
+  const { server: secure, endHandshakes } = tlsServer(source, onConnection)
   const silent = new Set<Socket>()
   const server = createPlainServer({ noDelay: true }, socket => {
     const giveUp = (): unknown => socket.destroy()
@@ -87,19 +90,35 @@ export async function listenUnified(
       return socket.resume()
     })
   })
-  const listener = await startListening(server, endpoint)
+  const endSilent = (): void => {
+    for (const socket of silent) socket.destroy()
+    endHandshakes()
+  }
+  return endingFirst(endSilent, await startListening(server, endpoint))
+}
+
+/** A listener whose close does not wait for those who are nobody's connection yet. */
+function endingFirst(end: () => void, { endpoint, close }: Listener): Listener {
   return {
-    endpoint: listener.endpoint,
+    endpoint,
     close() {
-      for (const socket of silent) socket.destroy()
-      return listener.close()
+      end()
+      return close()
     },
   }
 }
 
-function tlsServer(source: TlsSource, onConnection: (connection: Connection) => void): Server {
+interface TlsServer {
+  readonly server: Server
+  /** Ends the connections that have not got through their handshakes. */
+  endHandshakes(): void
+}
+
+function tlsServer(source: TlsSource, onConnection: (connection: Connection) => void): TlsServer {
   const options = typeof source === 'function' ? source : (): TlsOptions => source
   const { clientAuth = 'none', ...rest } = options()
+  /** The plain sockets below, by what is the same of them and of the secure ones above. */
+  const handshaking = new Map<string, Socket>()
   const server = tls().createServer(
     {
       ...secureContextOf(rest),
@@ -109,15 +128,34 @@ function tlsServer(source: TlsSource, onConnection: (connection: Connection) => 
       handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
       noDelay: true,
     },
-    socket => onConnection(new SocketConnection(socket)),
+    socket => {
+      handshaking.delete(remoteOf(socket))
+      onConnection(new SocketConnection(socket))
+    },
   )
+  server.on('connection', socket => {
+    const remote = remoteOf(socket)
+    handshaking.set(remote, socket)
+    socket.once('close', () => {
+      if (handshaking.get(remote) === socket) handshaking.delete(remote)
+    })
+  })
   // A client that does not get through the handshake, or takes too long, leaves its socket behind.
   server.on('tlsClientError', (_error, socket) => socket.destroy())
   if (typeof source === 'function') {
     // Before the server's own listener, which takes the context for the handshake.
     server.prependListener('connection', () => server.setSecureContext(secureContextOf(options())))
   }
-  return server
+  return {
+    server,
+    endHandshakes() {
+      for (const socket of handshaking.values()) socket.destroy()
+    },
+  }
+}
+
+function remoteOf({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress}:${remotePort}`
 }
 
 function secureContextOf({ ca, cert, key, passphrase }: TlsOptions): {
