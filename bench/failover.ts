@@ -1,11 +1,10 @@
 // From the SIGKILL of the leader to the next one in office: `node bench/dist/failover.js`.
 
-import { parseArgs } from 'node:util'
 import { ApacheZooKeeper, eventually, findZooKeeper, temporaryFolder } from '@conclave/testing'
 import { EmbeddedEngine, startLocalCluster, type Agent } from 'conclave'
+import { readArguments } from './arguments.ts'
 
-const { values } = parseArgs({ options: { kills: { type: 'string', default: '20' } } })
-const kills = Number(values.kills)
+const { kills } = readArguments('npm run bench:failover --', { kills: 20 })
 
 await onEmbeddedServer()
 if (findZooKeeper() === undefined) console.log('Apache ZooKeeper: not installed here')

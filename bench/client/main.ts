@@ -2,8 +2,8 @@
  * Clients side by side: requests a second, CPU per request and latency, for each operation and window (requests in
  * flight), on one session; the median of several rounds. Against a stub that answers at once, or with `--connect` against a server.
  */
-import { parseArgs } from 'node:util'
 import { NodeExistsError, ZooKeeper } from '@conclave/client'
+import { Choice, readArguments } from '../arguments.ts'
 import { BENCH_PATH, PEERS, type Driver, type Peer } from './peers.ts'
 import { startStub } from './stub.ts'
 
@@ -25,27 +25,19 @@ interface Figures {
   readonly p99Ms: number
 }
 
-const { values: args } = parseArgs({
-  options: {
-    connect: { type: 'string' },
-    operations: { type: 'string', default: OPERATIONS.join() },
-    windows: { type: 'string', default: '1,64,256' },
-    seconds: { type: 'string', default: '1' },
-    rounds: { type: 'string', default: '3' },
-    bytes: { type: 'string', default: '1024' },
-    peers: { type: 'string', default: PEERS.map(peer => peer.name.split(' ')[0]).join() },
-    help: { type: 'boolean' },
-  },
-})
+const PEER_NAMES = PEERS.map(({ name }) => name.split(' ')[0]!)
 
-if (args.help === true) {
-  process.stdout.write(
-    'npm run bench:client -- [--connect HOST:PORT] [--operations getData,exists] [--windows 1,64,256]\n' +
-      '  [--seconds 1] [--rounds 3] [--bytes 1024] [--peers conclave,zookeeper,node-zookeeper-client]\n' +
-      'Peers that are not installed are left out: npm run bench:client:peers\n',
-  )
-  process.exit(0)
-}
+/** Peers that are not installed are left out: `npm run bench:client:peers`. */
+const args = readArguments('npm run bench:client --', {
+  /** A server's `host:port`; a stub where there is none. */
+  connect: '',
+  operations: new Choice(OPERATIONS),
+  windows: '1,64,256',
+  seconds: 1,
+  rounds: 3,
+  bytes: 1024,
+  peers: new Choice(PEER_NAMES),
+})
 
 async function prepare(connectString: string, data: Buffer): Promise<void> {
   await using zk = await ZooKeeper.connect(connectString)
@@ -107,10 +99,10 @@ async function measure(
   operation: OperationName,
   window: number,
 ): Promise<void> {
-  const forMs = Number(args.seconds) * 1000
+  const forMs = args.seconds * 1000
   const figures = new Map<Peer, Figures[]>([...drivers.keys()].map(peer => [peer, []]))
   for (const driver of drivers.values()) await run(driver, operation, window, Math.min(300, forMs))
-  for (let round = 0; round < Number(args.rounds); round++) {
+  for (let round = 0; round < args.rounds; round++) {
     for (const [peer, driver] of drivers) {
       figures.get(peer)!.push(await run(driver, operation, window, forMs))
     }
@@ -131,17 +123,17 @@ async function measure(
   }
 }
 
-const data = Buffer.alloc(Number(args.bytes), 'x')
-const stub = args.connect === undefined ? await startStub(data.length) : undefined
-const connectString = args.connect ?? stub!.connectString
+const data = Buffer.alloc(args.bytes, 'x')
+const stub = args.connect === '' ? await startStub(data.length) : undefined
+const connectString = stub?.connectString ?? args.connect
 await prepare(connectString, data)
 process.stdout.write(line(['client', 'operation', 'window', 'requests/s', 'CPU us', 'p50 ms', 'p99 ms']))
 const drivers = new Map<Peer, Driver>()
-for (const peer of PEERS.filter(({ name }) => args.peers.split(',').includes(name.split(' ')[0]!))) {
+for (const peer of PEERS.filter((_, i) => args.peers.includes(PEER_NAMES[i]!))) {
   const driver = await peer.connect(connectString, data)
   if (driver !== undefined) drivers.set(peer, driver)
 }
-for (const operation of OPERATIONS.filter(name => args.operations.split(',').includes(name))) {
+for (const operation of args.operations) {
   for (const window of args.windows.split(',').map(Number)) await measure(drivers, operation, window)
 }
 await Promise.all([...drivers.values()].map(driver => driver.close()))

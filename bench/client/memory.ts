@@ -2,15 +2,15 @@
  * What the client keeps: memory for 100,000 requests in flight, and the heap after each million of mixed requests,
  * which must not grow. Run it with `node --expose-gc`.
  */
-import { parseArgs } from 'node:util'
 import { ZooKeeper } from '@conclave/client'
+import { readArguments } from '../arguments.ts'
 import { BENCH_PATH } from './peers.ts'
 import { startStub } from './stub.ts'
 
 const IN_FLIGHT = 100_000
 const WINDOW = 64
 
-const { values: args } = parseArgs({ options: { millions: { type: 'string', default: '10' } } })
+const { millions } = readArguments('node --expose-gc bench/dist/client/memory.js', { millions: 10 })
 
 if (globalThis.gc === undefined) {
   process.stderr.write('start it with node --expose-gc, or the heap shows what was not collected yet\n')
@@ -35,7 +35,7 @@ await Promise.all(inFlight)
 inFlight.length = 0
 
 const data = Buffer.alloc(16)
-for (let million = 1; million <= Number(args.millions); million++) {
+for (let million = 1; million <= millions; million++) {
   let requests = 0
   await Promise.all(
     Array.from({ length: WINDOW }, async (_, worker) => {

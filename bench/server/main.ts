@@ -1,7 +1,4 @@
 // The embedded server and Apache ZooKeeper side by side: one after the other, on one disk, under the same load.
-//
-//     npm run bench:server -- [--parts requests,fan-out,sessions,start,million] [--servers embedded,apache]
-//       [--seconds 3] [--runs 5] [--watchers 1000] [--sessions 5000] [--znodes 1000000] [--folder DIR]
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -11,29 +8,28 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { parseArgs } from 'node:util'
+import { Choice, readArguments } from '../arguments.js'
 import { CONTENDERS, type Contender, type RunningServer } from './contenders.js'
 import type { Load, LoadFigures, OperationName } from './loads.js'
 import { residentBytes } from './process-figures.js'
 import { snapshotWaits } from './snapshot-waits.js'
 import { Table } from './table.js'
 
-const { values: args } = parseArgs({
-  options: {
-    parts: { type: 'string', default: 'requests,fan-out,sessions,start,million' },
-    servers: { type: 'string', default: CONTENDERS.map(({ name }) => name).join() },
-    /** How long each operation is measured; the servers are warmed up for two thirds of it before. */
-    seconds: { type: 'string', default: '3' },
-    /** Starts on an empty folder, and on a million znodes half as many. */
-    runs: { type: 'string', default: '5' },
-    watchers: { type: 'string', default: '1000' },
-    sessions: { type: 'string', default: '5000' },
-    znodes: { type: 'string', default: '1000000' },
-    folder: { type: 'string', default: tmpdir() },
-  },
+const CONTENDER_NAMES = CONTENDERS.map(({ name }) => name)
+
+const args = readArguments('npm run bench:server --', {
+  parts: new Choice(['requests', 'fan-out', 'sessions', 'start', 'million']),
+  servers: new Choice(CONTENDER_NAMES),
+  /** How long each operation is measured; the servers are warmed up for two thirds of it before. */
+  seconds: 3,
+  /** Starts on an empty folder, and on a million znodes half as many. */
+  runs: 5,
+  watchers: 1000,
+  sessions: 5000,
+  znodes: 1_000_000,
+  folder: tmpdir(),
 })
-const runs = Number(args.runs)
-const znodes = Number(args.znodes)
+const { runs, znodes, watchers } = args
 
 /** A request load: sessions, and requests in flight on each. */
 const REQUESTS: readonly (readonly [OperationName, number, number])[] = [
@@ -73,7 +69,7 @@ function requests(
   window: number,
   perSecond?: number,
 ): Load {
-  const forMs = Number(args.seconds) * 1000
+  const forMs = args.seconds * 1000
   const warmUpMs = (forMs * 2) / 3
   return {
     kind: 'requests',
@@ -107,7 +103,6 @@ async function measureRequests(name: string, server: RunningServer, table: Table
 }
 
 async function measureFanOut(name: string, { endpoint, pid }: RunningServer, table: Table): Promise<void> {
-  const watchers = Number(args.watchers)
   const figures = await run({ kind: 'fanOut', endpoint, pid, watchers, rounds: 40 })
   table.set(`fan-out to ${watchers}: p50 ms`, name, figures.p50Ms)
   table.set(`fan-out to ${watchers}: p99 ms`, name, figures.p99Ms)
@@ -119,7 +114,7 @@ async function measureSessions(name: string, { endpoint, pid }: RunningServer, t
     kind: 'sessions',
     endpoint,
     pid,
-    count: Number(args.sessions),
+    count: args.sessions,
     concurrency: 64,
   })
   table.set('sessions created/s', name, figures.perSecond, 'more')
@@ -188,8 +183,7 @@ async function measureMillion(
   }
 }
 
-const parts = new Set(args.parts.split(','))
-const contenders = CONTENDERS.filter(({ name }) => args.servers.split(',').includes(name))
+const contenders = CONTENDERS.filter(({ name }) => args.servers.includes(name))
 const PARTS = {
   requests: measureRequests,
   'fan-out': measureFanOut,
@@ -202,7 +196,7 @@ const table = new Table(contenders.map(({ name }) => name))
 const folder = await mkdtemp(join(args.folder, 'conclave-bench-'))
 try {
   for (const [part, measure] of Object.entries(PARTS)) {
-    if (!parts.has(part)) continue
+    if (!args.parts.includes(part)) continue
     for (const contender of contenders) {
       const dataDir = join(folder, `${contender.name}-${part}`)
       const server = await contender.start(dataDir)
@@ -215,7 +209,7 @@ try {
     }
     table.flush()
   }
-  if (parts.has('million')) {
+  if (args.parts.includes('million')) {
     const filled = await fill(folder)
     for (const contender of contenders) await measureMillion(contender, filled, folder, table)
     table.flush()

@@ -1,32 +1,31 @@
 // One server, driven for long with everything that clients do, and that they should not do: does anything grow?
 //
-//     npm run soak -- [--minutes 15] [--every 10] [--lanes 2] [--folder DIR] [--habits visit,store]
+//     npm run soak -- --minutes 15
 //
 // Every so many seconds the traffic rests until all sessions have ended, and the figures are taken. At the end it is said
 // how each has moved over the last two thirds of the time. Exits with 1 where one of them grows, or something was left over
 // at the end, with 2 where the time was too short to tell, and with 3 for wrong arguments.
 
-import { messageOf } from '@conclave/core'
 import { removeAtExit } from '@conclave/testing'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { loadavg } from 'node:os'
+import { loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { readArguments, type SoakArguments } from './arguments.ts'
+import { Choice, readArguments } from '../arguments.ts'
 import { BOUNDS, monitored, takeSample, type FigureName, type Sample } from './samples.ts'
 import { SoakedServer } from './soaked-server.ts'
 import { HABITS, Traffic } from './traffic.ts'
 import { judge, trendOf, type Verdict } from './trend.ts'
 
-const WRONG_USAGE = 3
-const args = ((): SoakArguments => {
-  try {
-    return readArguments(Object.keys(HABITS))
-  } catch (error) {
-    process.stderr.write(`${messageOf(error)}\n`)
-    process.exit(WRONG_USAGE)
-  }
-})()
+const args = readArguments('npm run soak --', {
+  minutes: 15,
+  /** Seconds of traffic before each sample. */
+  every: 10,
+  /** How many visitors of each habit there are at a time. */
+  lanes: 2,
+  folder: tmpdir(),
+  habits: new Choice(Object.keys(HABITS)),
+})
 const FOR_MS = args.minutes * 60_000
 /** How many rows are printed on the way, at most. */
 const ROWS = 30
