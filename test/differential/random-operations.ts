@@ -94,7 +94,7 @@ const HIDING_ACLS: readonly (readonly Acl[])[] = [
 /** The last ones are no more than half of one. */
 const PASSWORDS = ['bob:secret', 'bob:other', 'eve:x', 'eve:x:y', 'eve:', 'eve', '']
 
-/** Only znodes with such names are ever hidden: servers before 3.8.4 send their events to who may not read them. */
+/** Only znodes with such names are ever hidden: servers before 3.8.4 tell of them to who may not read them. */
 export function mayBeHidden(path: string): boolean {
   return /\/c[^/]*$/.test(path)
 }
@@ -188,6 +188,12 @@ export class RandomOperations {
     return { path: this.#path(), watch: this.#random.below(3) === 0 }
   }
 
+  /** Of what is hidden, servers before 3.8.4 tell anybody that it exists. */
+  #exists(): readonly [object, unknown] {
+    const request = this.#watched()
+    return [mayBeHidden(request.path) ? ops.getData : ops.exists, request]
+  }
+
   #part(): MultiOp {
     const random = this.#random
     switch (random.below(7)) {
@@ -235,7 +241,7 @@ export class RandomOperations {
     () => [ops.deleteNode, { path: this.#path(), version: this.#version() }],
     () => [ops.setData, { path: this.#path(), data: this.#random.pick(DATA), version: this.#version() }],
     () => [ops.setData, { path: this.#path(), data: this.#random.pick(DATA), version: this.#version() }],
-    () => [ops.exists, this.#watched()],
+    () => this.#exists(),
     () => [ops.getData, this.#watched()],
     () => [ops.getChildren, this.#watched()],
     () => [ops.getChildren2, this.#watched()],

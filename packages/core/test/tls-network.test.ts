@@ -141,6 +141,37 @@ describe('tls network', () => {
     expect(await ask(source, endpoint)).toBe('nobody')
   })
 
+  it('a renewal that fails - leaves the certificates as they were, and is told once until one succeeds', async () => {
+    const failures: string[] = []
+    let source = (): TlsOptions => ({ ...server })
+    const network = tlsNetwork(
+      () => source(),
+      error => failures.push(String(error)),
+    )
+    const listener = await network.listen({ host: '127.0.0.1', port: 0 }, connection => {
+      connections.push(connection)
+      connection.start({ onData: () => {}, onClose: () => {} })
+      connection.write(Buffer.from('welcome'))
+    })
+    listeners.push(listener)
+    expect(await ask(trusting, listener.endpoint)).toBe('welcome')
+    source = () => ({ ...server, cert: 'half of one' })
+    expect(await ask(trusting, listener.endpoint)).toBe('welcome')
+    expect(failures).toHaveLength(1)
+    source = () => {
+      throw new Error('no such file')
+    }
+    expect(await ask(trusting, listener.endpoint)).toBe('welcome')
+    expect(failures).toHaveLength(1)
+    source = () => ({ ...elsewhere })
+    await expect(ask(trusting, listener.endpoint)).rejects.toThrow()
+    source = () => {
+      throw new Error('no such file')
+    }
+    await expect(ask(trusting, listener.endpoint)).rejects.toThrow()
+    expect(failures).toEqual([failures[0], 'Error: no such file'])
+  })
+
   it.each([nodeNetwork, tlsNetwork(trusting)])(
     'a port that cannot be one - is told as any connection that fails',
     async network => {

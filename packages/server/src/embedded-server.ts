@@ -125,16 +125,18 @@ export class EmbeddedServer {
     const accept = (connection: Connection): void => this.#accept(connection)
     const facts = (): ServerFacts | undefined => this.#core?.facts
     const { network } = this.#platform
+    const onRenewalFailed = (error: unknown): void =>
+      this.#logger.log('warn', 'TLS goes on with the certificates it had', { error })
     if (secure?.only !== true) {
       const opening =
         secure?.onPlainPort === true
-          ? listenUnified(secure.tls, { host, port }, accept)
+          ? listenUnified(secure.tls, { host, port }, accept, onRenewalFailed)
           : network.listen({ host, port }, accept)
       this.#plain = await this.#opened(opening)
     }
     if (secure?.port !== undefined) {
       const endpoint = { host: secure.host ?? host, port: secure.port }
-      this.#secure = await this.#opened(tlsNetwork(secure.tls).listen(endpoint, accept))
+      this.#secure = await this.#opened(tlsNetwork(secure.tls, onRenewalFailed).listen(endpoint, accept))
     }
     if (admin === undefined && metrics === undefined) return
     // Loaded only now: a server without pages is ready sooner.

@@ -1,5 +1,6 @@
 import { createServer as createPlainServer, isIP, type Socket } from 'node:net'
 import type { Server } from 'node:tls'
+import { messageOf } from '../errors.ts'
 import type { Connection, Endpoint, Listener, Network } from '../network.ts'
 import { orFailed } from './failed-connection.ts'
 import { startListening } from './node-listener.ts'
@@ -22,8 +23,18 @@ export interface TlsOptions {
   readonly clientAuth?: 'none' | 'request' | 'require'
 }
 
-/** A function is asked again for every connection, so that renewed certificates are used from the next one on. */
+/**
+ * A function is asked again for every connection, so that renewed certificates are used from the next one on. A server for
+ * which it throws, or gives what cannot be used, as while files are being replaced, goes on with what it had.
+ */
 export type TlsSource = TlsOptions | (() => TlsOptions)
+
+/** What a server does when its `TlsSource` fails, once until it works again. Default: a warning of the process. */
+export type OnRenewalFailed = (error: unknown) => void
+
+const warnOfRenewal: OnRenewalFailed = error => {
+  process.emitWarning(`TLS goes on with the certificates it had: ${messageOf(error)}`)
+}
 
 /** Longer than any honest handshake takes. */
 const HANDSHAKE_TIMEOUT_MS = 10_000
@@ -32,7 +43,7 @@ const MIN_VERSION = 'TLSv1.2'
 const TLS_HANDSHAKE = 22
 
 /** TCP with TLS 1.2 or 1.3. An unverified server is never talked to, an unverified client never let in with `require`. */
-export function tlsNetwork(source: TlsSource): Network {
+export function tlsNetwork(source: TlsSource, onRenewalFailed: OnRenewalFailed = warnOfRenewal): Network {
   const options = typeof source === 'function' ? source : (): TlsOptions => source
   return {
     connect(endpoint) {
@@ -54,7 +65,7 @@ export function tlsNetwork(source: TlsSource): Network {
     },
 
     async listen(endpoint, onConnection) {
-      const { server, endHandshakes } = tlsServer(source, onConnection)
+      const { server, endHandshakes } = tlsServer(source, onConnection, onRenewalFailed)
       return endingFirst(endHandshakes, await startListening(server, endpoint))
     },
 
@@ -71,8 +82,9 @@ export async function listenUnified(
   source: TlsSource,
   endpoint: Endpoint,
   onConnection: (connection: Connection) => void,
+  onRenewalFailed: OnRenewalFailed = warnOfRenewal,
 ): Promise<Listener> {
-  const { server: secure, endHandshakes } = tlsServer(source, onConnection)
+  const { server: secure, endHandshakes } = tlsServer(source, onConnection, onRenewalFailed)
   const silent = new Set<Socket>()
   const server = createPlainServer({ noDelay: true }, socket => {
     const giveUp = (): unknown => socket.destroy()
@@ -114,9 +126,13 @@ interface TlsServer {
   endHandshakes(): void
 }
 
-function tlsServer(source: TlsSource, onConnection: (connection: Connection) => void): TlsServer {
-  const options = typeof source === 'function' ? source : (): TlsOptions => source
-  const { clientAuth = 'none', ...rest } = options()
+function tlsServer(
+  source: TlsSource,
+  onConnection: (connection: Connection) => void,
+  onRenewalFailed: OnRenewalFailed,
+): TlsServer {
+  const first = typeof source === 'function' ? source() : source
+  const { clientAuth = 'none', ...rest } = first
   /** The plain sockets below, by what is the same of them and of the secure ones above. */
   const handshaking = new Map<string, Socket>()
   const server = tls().createServer(
@@ -144,13 +160,35 @@ function tlsServer(source: TlsSource, onConnection: (connection: Connection) => 
   server.on('tlsClientError', (_error, socket) => socket.destroy())
   if (typeof source === 'function') {
     // Before the server's own listener, which takes the context for the handshake.
-    server.prependListener('connection', () => server.setSecureContext(secureContextOf(options())))
+    server.prependListener('connection', renewing(server, source, first, onRenewalFailed))
   }
   return {
     server,
     endHandshakes() {
       for (const socket of handshaking.values()) socket.destroy()
     },
+  }
+}
+
+/** Has the server use what the source says now. */
+function renewing(
+  server: Server,
+  source: () => TlsOptions,
+  first: TlsOptions,
+  onFailed: OnRenewalFailed,
+): () => void {
+  let used = first
+  let isFailing = false
+  return () => {
+    try {
+      const next = source()
+      if (next !== used) server.setSecureContext(secureContextOf(next))
+      used = next
+      isFailing = false
+    } catch (error) {
+      if (!isFailing) onFailed(error)
+      isFailing = true
+    }
   }
 }
 

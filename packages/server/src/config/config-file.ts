@@ -2,7 +2,7 @@
 // oxlint-disable-next-line eslint/no-restricted-imports -- as just said
 import { readFileSync } from 'node:fs'
 
-/** The text of a file that is read once, at the start. */
+/** The text of a file that is read at the start, or where the server takes a new certificate. */
 export function readConfigFile(path: string): string {
   return readFileSync(path, 'utf8')
 }

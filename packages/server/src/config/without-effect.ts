@@ -13,8 +13,8 @@ const REASONS: readonly (readonly [RegExp, string])[] = [
     'Kerberos, other hashes of passwords, and identities by HTTP are not built in',
   ],
   [
-    /^(client\.certReload|fipsmode|fips-mode|ssl\..*|outstandingHandshake\.limit)$/,
-    'TLS is that of Node.js; keys and certificates are PEM files, read at the start',
+    /^(fipsmode|fips-mode|ssl\..*|outstandingHandshake\.limit)$/,
+    'TLS is that of Node.js; keys and certificates are PEM files',
   ],
   [
     /^(admin\.(idleTimeout|portUnification|forceHttps|needClientAuth|ssl.*)|metricsProvider\..*)$/,

@@ -1,4 +1,5 @@
 import { codeOf, UsageError, type TlsOptions } from '@conclave/core'
+import { isDeepStrictEqual } from 'node:util'
 import type { ServerOptions } from '../server-options.ts'
 import { readConfigFile } from './config-file.ts'
 import { readJaasUsers } from './jaas.ts'
@@ -190,20 +191,18 @@ function secure(settings: Settings): ServerOptions['secure'] {
   const host = settings.text('secureClientPortAddress')
   const onPlainPort = settings.flag('client.portUnification') === true
   const clientAuth = settings.text('ssl.clientAuth')?.toLowerCase() ?? 'need'
-  const keyStore = pemFile(settings, 'ssl.keyStore')
-  const trustStore = pemFile(settings, 'ssl.trustStore')
+  const wantsReload = settings.flag('client.certReload') === true
+  const found = tlsStores(settings)
   if (port === undefined && !onPlainPort) return undefined
-  if (keyStore === undefined) throw new UsageError('a port with TLS needs ssl.keyStore.location')
+  if (found === undefined) throw new UsageError('a port with TLS needs ssl.keyStore.location')
   if (!Object.hasOwn(CLIENT_AUTH, clientAuth)) {
     throw new UsageError(`ssl.clientAuth must be none, want or need, not ${clientAuth}`)
   }
-  const tls: TlsOptions = {
-    cert: keyStore.pem,
-    key: keyStore.pem,
-    ...(keyStore.password === undefined ? {} : { passphrase: keyStore.password }),
-    ...(trustStore === undefined ? {} : { ca: trustStore.pem }),
+  const withAuth = (options: TlsOptions): TlsOptions => ({
+    ...options,
     clientAuth: CLIENT_AUTH[clientAuth as keyof typeof CLIENT_AUTH],
-  }
+  })
+  const tls = wantsReload ? renewed(() => withAuth(tlsStores(settings)!)) : withAuth(found)
   return {
     tls,
     ...(port === undefined ? {} : { port }),
@@ -211,6 +210,29 @@ function secure(settings: Settings): ServerOptions['secure'] {
     onPlainPort,
     // Whoever names only the secure port wants no other.
     only: settings.whole('clientPort') === undefined,
+  }
+}
+
+/** The server's own certificate and key, and whom it trusts; `undefined` where it has none. */
+function tlsStores(settings: Settings): TlsOptions | undefined {
+  const keyStore = pemFile(settings, 'ssl.keyStore')
+  const trustStore = pemFile(settings, 'ssl.trustStore')
+  if (keyStore === undefined) return undefined
+  return {
+    cert: keyStore.pem,
+    key: keyStore.pem,
+    ...(keyStore.password === undefined ? {} : { passphrase: keyStore.password }),
+    ...(trustStore === undefined ? {} : { ca: trustStore.pem }),
+  }
+}
+
+/** Reads again for each connection; while that gives the same, so does this. */
+function renewed(read: () => TlsOptions): () => TlsOptions {
+  let last = read()
+  return () => {
+    const next = read()
+    if (!isDeepStrictEqual(next, last)) last = next
+    return last
   }
 }
 

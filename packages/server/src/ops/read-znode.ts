@@ -12,13 +12,14 @@ export function readable(scope: ReadScope, path: string): Znode | number {
   return isAllowed(znode.acl.acl, Permission.read, scope.identities) ? znode : ErrorCode.noAuth
 }
 
-/** Needs no permission. A watch stays even where there is no znode: it tells of the creation. */
+/** A watch stays even where there is no znode: it tells of the creation. */
 export const exists: ReadOperation = (scope, reader, writer) => {
   const { path, watch } = PathWatchRequest.read(reader)
   if (path.includes('\0')) return ErrorCode.badArguments
+  const znode = readable(scope, path)
+  if (znode === ErrorCode.noAuth) return znode
   if (watch) scope.tree.dataWatches.add(path, scope.watcher, WatchMode.standard)
-  const znode = scope.tree.get(path)
-  if (znode === undefined) return ErrorCode.noNode
+  if (typeof znode === 'number') return znode
   writeStat(writer, znode)
   return ErrorCode.ok
 }

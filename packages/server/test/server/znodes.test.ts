@@ -94,6 +94,23 @@ test('superuser - may do everything', async () => {
   expect(users).toContain('super')
 })
 
+test('exists - of what may not be read it tells nothing, now and later', async () => {
+  await using running = await startServer()
+  await using owner = await RawSession.connect(running.server.endpoint)
+  await using other = await RawSession.connect(running.server.endpoint)
+  await owner.call(auth, { type: 0, scheme: 'digest', auth: Buffer.from('bob:pw') })
+  const acl = [{ perms: 31, scheme: 'auth', id: '' }]
+  await owner.call(create, { path: '/secret', data: null, acl, flags: 0 })
+  expect((await owner.call(exists, { path: '/secret', watch: false })).errorCode).toBe(0)
+  expect((await other.call(exists, { path: '/secret', watch: true })).errorCode).toBe(NO_AUTH)
+  expect((await other.call(exists, { path: '/none', watch: true })).errorCode).toBe(NO_NODE)
+  await owner.call(create, at('/none'))
+  await owner.call(deleteNode, { path: '/secret', version: -1 })
+  await eventually(() => other.events.length > 0)
+  await isThere(other, '/')
+  expect(other.events.map(({ path }) => path)).toEqual(['/none'])
+})
+
 test('auth - an unknown scheme is refused, and the connection ended', async () => {
   await using running = await startServer()
   const session = await RawSession.connect(running.server.endpoint)

@@ -66,7 +66,7 @@ test('zoo.cfg - what has no effect is named with the reason', () => {
   const { warnings } = readZooCfg('dataDir=/d\ninitLimit=5\nssl.ciphersuites=X\nskipACL=yes\nfooBar=1')
   expect(warnings).toEqual([
     'initLimit has no effect: it concerns an ensemble, and this server is one by itself',
-    'ssl.ciphersuites has no effect: TLS is that of Node.js; keys and certificates are PEM files, read at the start',
+    'ssl.ciphersuites has no effect: TLS is that of Node.js; keys and certificates are PEM files',
     'skipACL has no effect: access lists are always checked',
     'fooBar has no effect: this server does not know it',
   ])
@@ -160,6 +160,29 @@ clientPort=2181`,
     onPlainPort: true,
     only: false,
   })
+})
+
+test('zoo.cfg - with client.certReload the stores are read again, and are new only where they have changed', () => {
+  const files = new Map([['/a.pem', 'FIRST']])
+  const read = (path: string): string => {
+    const text = files.get(path)
+    if (text === undefined) throw Object.assign(new Error(path), { code: 'ENOENT' })
+    return text
+  }
+  const { options, warnings } = readZooCfg(
+    'dataDir=/d\nsecureClientPort=1\nssl.keyStore.location=/a.pem\nclient.certReload=true',
+    read,
+  )
+  expect(warnings).toEqual([])
+  const source = options.secure?.tls
+  if (typeof source !== 'function') throw new Error('it is not asked again')
+  const first = source()
+  expect(first).toEqual({ cert: 'FIRST', key: 'FIRST', clientAuth: 'require' })
+  expect(source()).toBe(first)
+  files.set('/a.pem', 'SECOND')
+  expect(source()).toMatchObject({ cert: 'SECOND', clientAuth: 'require' })
+  files.delete('/a.pem')
+  expect(source).toThrow('cannot read /a.pem, which ssl.keyStore.location names (ENOENT)')
 })
 
 test('zoo.cfg - with a secure port alone there is no plain one', () => {
