@@ -373,9 +373,13 @@ describe('conclave server - zoo.cfg', () => {
     const { authority, server: own } = testCertificates()
     writeFileSync(path('server.pem'), `${own.key}\n${own.cert}`)
     writeFileSync(path('ca.pem'), authority.cert)
-    configure('secureClientPort=0', 'ssl.keyStore.location=server.pem', 'ssl.trustStore.location=ca.pem')
+    const tls = ['secureClientPort=0', 'ssl.keyStore.location=server.pem', 'ssl.trustStore.location=ca.pem']
+    configure(...tls)
     expect(server('start', '--config', 'zoo.cfg').stderr).toMatch(/^Started process/)
-    expect(statusOf('-d', 'data')).toMatchObject({ state: 'running', mode: 'standalone', sessions: 0 })
+    const running = { state: 'running', mode: 'standalone', sessions: 0 }
+    expect(statusOf('-d', 'data')).toMatchObject(running)
+    configure(...tls, 'client.certReload=true')
+    expect(statusOf('-d', 'data')).toMatchObject(running)
     configure('secureClientPort=0')
     const { code, stdout } = server('status', '-d', 'data')
     expect(code).toBe(0)

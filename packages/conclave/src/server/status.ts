@@ -60,8 +60,9 @@ async function howToAsk(address: ServerAddress, config: string | undefined): Pro
   if (isSecure === undefined || config === undefined) return address
   const { readZooCfgFile } = await import('@conclave/server')
   try {
-    const tls = readZooCfgFile(config).options.secure?.tls
-    return { host, port, isSecure, ...(typeof tls === 'object' && { tls }) }
+    const source = readZooCfgFile(config).options.secure?.tls
+    const tls = typeof source === 'function' ? source() : source
+    return { host, port, isSecure, ...(tls !== undefined && { tls }) }
   } catch {
     // It is asked without one.
     return address
