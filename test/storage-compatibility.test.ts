@@ -1,9 +1,10 @@
 import { execFile } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { cp, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import type { Endpoint } from '@conclave/core'
-import { childPath, exists, getAcl, getChildren, getData } from '@conclave/protocol'
+import { auth, childPath, exists, getAcl, getChildren, getData } from '@conclave/protocol'
 import {
   ApacheZooKeeper,
   EmbeddedServerProcess,
@@ -16,6 +17,13 @@ import { describe, expect, test } from 'vitest'
 import { RandomOperations } from './differential/random-operations.ts'
 
 const run = promisify(execFile)
+/** Nothing is hidden from it. */
+const SUPER_USER = 'super:secret'
+const SUPER_DIGEST = `super:${createHash('sha1').update(SUPER_USER).digest('base64')}`
+const EMBEDDED = { settings: { 'DigestAuthenticationProvider.superDigest': SUPER_DIGEST } }
+const SUPER_PROPERTY = { 'zookeeper.DigestAuthenticationProvider.superDigest': SUPER_DIGEST }
+const APACHE = { systemProperties: SUPER_PROPERTY }
+
 const OPERATIONS = 1_500
 const SESSIONS = 3
 
@@ -40,15 +48,17 @@ async function fill(server: Server, seed: number): Promise<RawSession[]> {
   return sessions
 }
 
-/** Everything that can be read: data, stats, access lists, or why not. */
+/** Everything: data, stats and access lists. */
 async function dump(server: Server): Promise<string[]> {
   await using session = await RawSession.connect(server.endpoint)
+  await session.call(auth, { type: 0, scheme: 'digest', auth: Buffer.from(SUPER_USER) })
   const lines: string[] = []
   const visit = async (path: string): Promise<void> => {
     const data = await session.call(getData, { path, watch: false })
     const stat = await session.call(exists, { path, watch: false })
     const acl = await session.call(getAcl, { path })
-    const facts = [data.errorCode, data.response?.data, stat.response?.stat, acl.errorCode, acl.response?.acl]
+    expect([data.errorCode, stat.errorCode, acl.errorCode]).toEqual([0, 0, 0])
+    const facts = [data.response?.data, stat.response?.stat, acl.response?.acl]
     lines.push(
       `${path} ${JSON.stringify(facts, (_, value: unknown) => (typeof value === 'bigint' ? `${value}n` : value))}`,
     )
@@ -83,23 +93,26 @@ async function compareAfterMove(
 }
 
 test('storage - Apache ZooKeeper serves what the embedded server wrote', async () => {
-  await using embedded = await EmbeddedServerProcess.start()
+  await using embedded = await EmbeddedServerProcess.start(EMBEDDED)
   await compareAfterMove(embedded, 21, async dataDir => {
-    const apache = await ApacheZooKeeper.start({ dataDir })
+    const apache = await ApacheZooKeeper.start({ dataDir, ...APACHE })
     expect(await fourLetterWord(apache.endpoint, 'mntr')).toMatch(/^zk_digest_mismatches_count\t0$/m)
     return apache
   })
 })
 
 test('storage - the embedded server serves what Apache ZooKeeper wrote', async () => {
-  await using apache = await ApacheZooKeeper.start()
-  await compareAfterMove(apache, 22, dataDir => EmbeddedServerProcess.start({ dataDir }))
+  await using apache = await ApacheZooKeeper.start(APACHE)
+  await compareAfterMove(apache, 22, dataDir => EmbeddedServerProcess.start({ dataDir, ...EMBEDDED }))
 })
 
 describe.each(['none', 'gz', 'snappy'] as const)('storage - snapshots with compression %s', form => {
   const extension = form === 'none' ? /^snapshot\.[0-9a-f]+$/ : new RegExp(`^snapshot\\..*\\.${form}$`)
   /** What Java is told, because the setting is read before any `zoo.cfg` is. */
-  const systemProperties = { 'zookeeper.snapshot.compression.method': form === 'none' ? '' : form }
+  const systemProperties = {
+    'zookeeper.snapshot.compression.method': form === 'none' ? '' : form,
+    ...SUPER_PROPERTY,
+  }
 
   async function snapshotsIn(dataDir: string): Promise<string[]> {
     const names = await readdir(join(dataDir, 'version-2'))
@@ -107,10 +120,14 @@ describe.each(['none', 'gz', 'snappy'] as const)('storage - snapshots with compr
   }
 
   test('Apache ZooKeeper serves one of the embedded server that was taken under load', async () => {
-    await using embedded = await EmbeddedServerProcess.start({ snapCount: 200, snapshotCompression: form })
+    await using embedded = await EmbeddedServerProcess.start({
+      snapCount: 200,
+      snapshotCompression: form,
+      ...EMBEDDED,
+    })
     await compareAfterMove(embedded, 23, async dataDir => {
       expect((await snapshotsIn(dataDir)).length).toBeGreaterThan(1)
-      const apache = await ApacheZooKeeper.start({ dataDir })
+      const apache = await ApacheZooKeeper.start({ dataDir, ...APACHE })
       expect(await fourLetterWord(apache.endpoint, 'mntr')).toMatch(/^zk_digest_mismatches_count\t0$/m)
       return apache
     })
@@ -120,7 +137,7 @@ describe.each(['none', 'gz', 'snappy'] as const)('storage - snapshots with compr
     await using apache = await ApacheZooKeeper.start({ settings: { snapCount: 200 }, systemProperties })
     await compareAfterMove(apache, 25, async dataDir => {
       expect((await snapshotsIn(dataDir)).length).toBeGreaterThan(1)
-      return EmbeddedServerProcess.start({ dataDir })
+      return EmbeddedServerProcess.start({ dataDir, ...EMBEDDED })
     })
   })
 

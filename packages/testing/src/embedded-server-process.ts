@@ -1,5 +1,6 @@
 import { formatEndpoint, type Endpoint } from '@conclave/core'
 import type { SnapshotForm } from '@conclave/server'
+import { writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { TestProcess } from './process/test-process.ts'
@@ -16,6 +17,8 @@ export interface EmbeddedServerProcessOptions {
   readonly snapCount?: number
   /** How snapshots are compressed. Default `none`. */
   readonly snapshotCompression?: SnapshotForm
+  /** Lines of a `zoo.cfg`, for what else it is told. Its pages are off unless they say otherwise. */
+  readonly settings?: Readonly<Record<string, string | number>>
 }
 
 /** The embedded server as a process of its own, to be killed and started again on its data. */
@@ -80,15 +83,23 @@ export class EmbeddedServerProcess implements AsyncDisposable {
   async restart(): Promise<void> {
     await this.kill()
     const { host, port } = this.#endpoint
-    const { tickTimeMs, snapCount, snapshotCompression } = this.#options
+    const { tickTimeMs, snapCount, snapshotCompression, settings } = this.#options
     const args = ['--data-dir', this.dataDir, '--host', host, '--port', String(port)]
     if (tickTimeMs !== undefined) args.push('--tick-time-ms', String(tickTimeMs))
     if (snapCount !== undefined) args.push('--snap-count', String(snapCount))
     if (snapshotCompression !== undefined) args.push('--snapshot-compression', snapshotCompression)
+    if (settings !== undefined) args.push('--config', await this.#writeConfig(settings))
     this.#process = new TestProcess(process.execPath, [serverProgram(), ...args], {
       name: 'the embedded server',
     })
     this.#endpoint = { host, port: await this.#process.line(parseListening) }
+  }
+
+  async #writeConfig(settings: Readonly<Record<string, string | number>>): Promise<string> {
+    const lines = Object.entries({ dataDir: this.dataDir, 'admin.enableServer': 'false', ...settings })
+    const path = join(this.#folder.path, 'zoo.cfg')
+    await writeFile(path, lines.map(([name, value]) => `${name}=${value}\n`).join(''))
+    return path
   }
 
   /** Kills it, and removes its data folder if that was a temporary one. */
