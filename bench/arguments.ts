@@ -15,14 +15,16 @@ export class Choice<Word extends string> {
   }
 }
 
-/** An option by its default: a number above 0, a text, or a choice of words. */
-type Default = number | string | Choice<string>
+/** An option by its default: a number above 0, several of them, a text, or a choice of words. */
+type Default = number | readonly number[] | string | Choice<string>
 
 type Value<D extends Default> = D extends number
   ? number
-  : D extends Choice<infer Word>
-    ? readonly Word[]
-    : string
+  : D extends readonly number[]
+    ? readonly number[]
+    : D extends Choice<infer Word>
+      ? readonly Word[]
+      : string
 
 type Values<Defaults extends Record<string, Default>> = {
   readonly [Name in keyof Defaults]: Value<Defaults[Name]>
@@ -59,17 +61,20 @@ export function readArguments<Defaults extends Record<string, Default>>(
 }
 
 function valueOf(name: string, byDefault: Default, text: string): unknown {
-  if (typeof byDefault === 'number') {
-    const value = Number(text)
-    if (!(value > 0 && Number.isFinite(value))) throw new Error(`--${name} must be above 0, not ${text}`)
-    return value
-  }
+  if (typeof byDefault === 'number') return positive(name, text)
   if (typeof byDefault === 'string') return text
+  if (!(byDefault instanceof Choice)) return text.split(',').map(each => positive(name, each))
   const chosen = text.split(',')
   const unknown = chosen.find(word => !byDefault.words.includes(word))
   if (unknown !== undefined)
     throw new Error(`--${name} is one or more of ${byDefault.words.join()}, not ${unknown}`)
   return chosen
+}
+
+function positive(name: string, text: string): number {
+  const value = Number(text)
+  if (!(value > 0 && Number.isFinite(value))) throw new Error(`--${name} must be above 0, not ${text}`)
+  return value
 }
 
 function defaultOf(byDefault: Default): unknown {

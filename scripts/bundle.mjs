@@ -3,8 +3,8 @@
 // running 15 ms sooner; what only some servers need is part of it, but not run before it is needed. To be run after each
 // build: `npm run build` and the tests do.
 
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 
@@ -26,6 +26,10 @@ export default async function bundle() {
     logLevel: 'warning',
   })
   const { contents } = outputFiles[0]
+  for (const name of existsSync(dirname(program)) ? readdirSync(dirname(program)) : []) {
+    // Earlier versions had more files, which would still run.
+    if (name !== basename(program)) rmSync(join(dirname(program), name))
+  }
   if (existsSync(program) && readFileSync(program).equals(contents)) return
   mkdirSync(dirname(program), { recursive: true })
   writeFileSync(program, contents)

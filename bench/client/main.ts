@@ -32,7 +32,7 @@ const args = readArguments('npm run bench:client --', {
   /** A server's `host:port`; a stub where there is none. */
   connect: '',
   operations: new Choice(OPERATIONS),
-  windows: '1,64,256',
+  windows: [1, 64, 256],
   seconds: 1,
   rounds: 3,
   bytes: 1024,
@@ -134,7 +134,7 @@ for (const peer of PEERS.filter((_, i) => args.peers.includes(PEER_NAMES[i]!))) 
   if (driver !== undefined) drivers.set(peer, driver)
 }
 for (const operation of args.operations) {
-  for (const window of args.windows.split(',').map(Number)) await measure(drivers, operation, window)
+  for (const window of args.windows) await measure(drivers, operation, window)
 }
 await Promise.all([...drivers.values()].map(driver => driver.close()))
 stub?.stop()

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { MultiError, NoNodeError } from '@conclave/client'
+import { CREATOR_ALL_ACL, MultiError, NoNodeError, Permission } from '@conclave/client'
 import { expect, test } from 'vitest'
 import { describeEachEngine } from '../support/engines.ts'
 
@@ -91,5 +91,19 @@ describeEachEngine('helpers of the client', fixture => {
     expect(settled).toEqual(values.map((_, i) => i))
     const read = await Promise.all(values.map((_, i) => zk.getData(`/n${i}`)))
     expect(read.map(({ data }) => data?.toString())).toEqual(values)
+  })
+
+  test('a znode that may not be read - is there for ensurePath, and can be watched', async () => {
+    const [owner, other] = [await fixture.connect(), await fixture.connect()]
+    await owner.addAuth('digest', 'bob:secret')
+    const acl = [...CREATOR_ALL_ACL, { perms: Permission.create, scheme: 'world', id: 'anyone' }]
+    await owner.create('/drop', null, { acl })
+    await other.ensurePath('/drop')
+    await other.ensurePath('/drop/a/b')
+    expect(await owner.exists('/drop/a/b')).not.toBeNull()
+    for (const recursive of [false, true]) {
+      const watch = await other.watch('/drop', { recursive })
+      await watch.close()
+    }
   })
 })

@@ -10,7 +10,7 @@ import {
   type ErrorContext,
 } from './errors.ts'
 import type { CreateOptions } from './operations.ts'
-import { NoNodeError } from './server-errors.ts'
+import { NoAuthError, NoNodeError } from './server-errors.ts'
 
 /** What Curator, too, puts in front of a name that is protected. */
 const PREFIX = '_c_'
@@ -110,6 +110,10 @@ async function find(
   const child = children.find(each => each.startsWith(name))
   if (child === undefined) return undefined
   const path = childPath(parent, child)
-  const stat = await zk.exists(path, { signal })
+  const stat = await zk.exists(path, { signal }).catch(async (error: unknown) => {
+    // It may be hidden from its own creator, who may still be the one to administer it.
+    if (error instanceof NoAuthError) return (await zk.getAcl(path, { signal })).stat
+    throw error
+  })
   return stat === null ? undefined : { path, stat }
 }

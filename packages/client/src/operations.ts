@@ -16,6 +16,7 @@ import * as calls from './calls.ts'
 import type { Chroot } from './chroot.ts'
 import { toBytes, type Data } from './data.ts'
 import { ensurePath } from './ensure-path.ts'
+import { isThere } from './is-there.ts'
 import { toMultiOp, type MultiResult, type TransactionOp } from './multi.ts'
 import type { MultiReadOp, MultiReadResult } from './multi-read.ts'
 import { PersistentWatch, type PersistentWatchOptions } from './persistent-watch.ts'
@@ -207,9 +208,8 @@ export abstract class Operations {
     const submit = { path, signal }
     return ensurePath(
       {
-        exists: async at =>
-          (await this.#session.pipeline.submit(calls.existsCall, { path: at, watch: false }, submit)) !==
-          null,
+        exists: at =>
+          isThere(this.#session.pipeline.submit(calls.existsCall, { path: at, watch: false }, submit)),
         create: at =>
           this.#session.pipeline.submit(calls.createCall, { path: at, data: null, acl, flags: 0 }, submit),
       },

@@ -2,6 +2,7 @@ import { deferred, UsageError, type Deferred } from '@conclave/core'
 import { catchUp } from './catch-up.ts'
 import type { Chroot } from './chroot.ts'
 import { SessionExpiredError, ZooKeeperError } from './errors.ts'
+import { isThere } from './is-there.ts'
 import type { Operations } from './operations.ts'
 import { UnimplementedError } from './server-errors.ts'
 import type { Session } from './session.ts'
@@ -88,7 +89,13 @@ export class PersistentWatch implements AsyncIterableIterator<PersistentWatchEve
     }
     const options = { path: this.path, signal: this.#signal }
     await this.#session.pipeline.addPersistentWatch(this.#kind, path, this.#onEvent, options)
-    this.#exists = (await this.#zk.exists(this.path)) !== null
+    try {
+      this.#exists = await isThere(this.#zk.exists(this.path))
+    } catch (error) {
+      // Nobody gets this object, so nobody could take the watch back.
+      void this.close()
+      throw error
+    }
     this.#offs.push(
       this.#session.events.on('resumed', zxid => this.#onResumed(zxid)),
       this.#session.events.on('state', ({ state }) => state === 'closed' && this.#end()),

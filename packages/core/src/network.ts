@@ -61,7 +61,7 @@ export interface Connection {
    * How many of the bytes written wait in memory still. Right after a `write`, 0 says that the system has copied all of them,
    * so that their memory may be used again. Absent where that cannot be said.
    */
-  readonly heldBytes?: number
+  readonly heldBytes?: number | undefined
   /** Stops, and resumes, the reading: back-pressure on the peer. */
   pause(): void
   resume(): void

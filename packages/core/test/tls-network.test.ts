@@ -155,15 +155,28 @@ describe('tls network', () => {
     })
     listeners.push(listener)
     expect(await ask(trusting, listener.endpoint)).toBe('welcome')
-    source = () => ({ ...server, cert: 'half of one' })
-    expect(await ask(trusting, listener.endpoint)).toBe('welcome')
-    expect(failures).toHaveLength(1)
-    source = () => {
-      throw new Error('no such file')
+    const half = server.cert.slice(0, server.cert.length / 2)
+    const unusable: (TlsOptions | Error)[] = [
+      { ...server, cert: '' },
+      { ...server, cert: half },
+      { ...server, key: '' },
+      { ...server, key: elsewhere.key },
+      { ...server, ca: '' },
+      { ...server, ca: 'none' },
+      { ...server, ca: authority.cert + half },
+      new Error('no such file'),
+    ]
+    for (const each of unusable) {
+      source = () => {
+        if (each instanceof Error) throw each
+        return each
+      }
+      expect(await ask(trusting, listener.endpoint)).toBe('welcome')
     }
-    expect(await ask(trusting, listener.endpoint)).toBe('welcome')
     expect(failures).toHaveLength(1)
-    source = () => ({ ...elsewhere })
+    // Whole again, in one file for both.
+    const both = `${elsewhere.key}\n${elsewhere.cert}`
+    source = () => ({ ...elsewhere, cert: both, key: both, ca: `${authority.cert}\n${stranger.cert}` })
     await expect(ask(trusting, listener.endpoint)).rejects.toThrow()
     source = () => {
       throw new Error('no such file')

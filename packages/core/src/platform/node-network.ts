@@ -19,19 +19,17 @@ export const nodeNetwork: Network = {
     return startListening(server, endpoint)
   },
 
+  // DNS is loaded where there is a name to look up: a server, which has addresses only, is ready sooner.
   async lookup(host) {
     if (isIP(host) !== 0) return [host]
-    const found = await dns().lookup(host, { all: true })
+    const { lookup } = await import('node:dns/promises')
+    const found = await lookup(host, { all: true })
     return found.map(({ address }) => address)
   },
 
   async lookupService(name) {
-    const found = await dns().resolveSrv(name)
+    const { resolveSrv } = await import('node:dns/promises')
+    const found = await resolveSrv(name)
     return found.sort((a, b) => a.priority - b.priority).map(({ name: host, port }) => ({ host, port }))
   },
-}
-
-/** Loaded where there is a name to look up: a server, which has addresses only, is ready sooner. */
-function dns(): typeof import('node:dns/promises') {
-  return process.getBuiltinModule('node:dns/promises')
 }

@@ -1,7 +1,7 @@
 import type { PeerCertificate, TLSSocket } from 'node:tls'
 import type { PeerIdentity } from '../network.ts'
 
-/** Whether a socket speaks TLS. Asks it, and not its class, for which TLS would have to be loaded. */
+/** Whether a socket speaks TLS. */
 export function isSecure(socket: object): socket is TLSSocket {
   return (socket as Partial<TLSSocket>).encrypted === true
 }

@@ -43,8 +43,9 @@ export class SocketConnection implements Connection {
     return this.#socket.write(bytes)
   }
 
-  get heldBytes(): number {
-    return this.#socket.writableLength
+  /** TLS encrypts later, from the memory that it was given. */
+  get heldBytes(): number | undefined {
+    return this.isSecure ? undefined : this.#socket.writableLength
   }
 
   pause(): void {

@@ -1,5 +1,6 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { createServer as createPlainServer, isIP, type Socket } from 'node:net'
-import type { Server } from 'node:tls'
+import { connect as connectTls, createServer, type Server } from 'node:tls'
 import { messageOf } from '../errors.ts'
 import type { Connection, Endpoint, Listener, Network } from '../network.ts'
 import { orFailed } from './failed-connection.ts'
@@ -50,7 +51,7 @@ export function tlsNetwork(source: TlsSource, onRenewalFailed: OnRenewalFailed =
       return orFailed(endpoint, () => {
         const { host, port, name = host } = endpoint
         const { verifyHostname = true, ...rest } = options()
-        const socket = tls().connect({
+        const socket = connectTls({
           ...secureContextOf(rest),
           host,
           port,
@@ -135,7 +136,7 @@ function tlsServer(
   const { clientAuth = 'none', ...rest } = first
   /** The plain sockets below, by what is the same of them and of the secure ones above. */
   const handshaking = new Map<string, Socket>()
-  const server = tls().createServer(
+  const server = createServer(
     {
       ...secureContextOf(rest),
       minVersion: MIN_VERSION,
@@ -182,13 +183,31 @@ function renewing(
   return () => {
     try {
       const next = source()
-      if (next !== used) server.setSecureContext(secureContextOf(next))
+      if (next !== used) {
+        checkWhole(next)
+        server.setSecureContext(secureContextOf(next))
+      }
       used = next
       isFailing = false
     } catch (error) {
       if (!isFailing) onFailed(error)
       isFailing = true
     }
+  }
+}
+
+/**
+ * Throws for files that are just being written: Node.js takes an empty certificate for none, and leaves out the authorities
+ * that it cannot read.
+ */
+function checkWhole({ cert = '', key = '', passphrase, ca = [] }: TlsOptions): void {
+  if (!new X509Certificate(cert).checkPrivateKey(createPrivateKey({ key, passphrase }))) {
+    throw new Error('the key is not that of the certificate')
+  }
+  for (const authorities of [ca].flat()) {
+    const parts = String(authorities).split('-----BEGIN CERTIFICATE-----').slice(1)
+    if (parts.length === 0) throw new Error('the trusted authorities are empty')
+    for (const part of parts) new X509Certificate(`-----BEGIN CERTIFICATE-----${part}`)
   }
 }
 
@@ -208,9 +227,4 @@ function secureContextOf({ ca, cert, key, passphrase }: TlsOptions): {
     ...(key === undefined ? {} : { key }),
     ...(passphrase === undefined ? {} : { passphrase }),
   }
-}
-
-/** Loaded with the first use: who speaks no TLS starts sooner. */
-function tls(): typeof import('node:tls') {
-  return process.getBuiltinModule('node:tls')
 }

@@ -3,6 +3,8 @@ import { JuteWriter } from '@conclave/protocol'
 
 /** So much memory is kept for what will be said next. */
 const MAX_FREE_BYTES = 8 << 20
+/** So much more than the bytes that it is kept for may be left to a connection. */
+const MAX_LEFT_BYTES = 64 << 10
 
 /**
  * Memory for what connections have to say. It is theirs only while they have something to say, so it is as much as is said at
@@ -76,8 +78,9 @@ export class Outbox {
     if (end === 0) return true
     const writer = this.writer
     const bytes = writer.view().subarray(0, end)
-    // Where something is queued already, this will be, too: then a copy, no larger than what it holds.
-    if (connection.heldBytes !== 0) {
+    // Where something is queued already, this will be, too: then a copy, no larger than what it holds. So where too much
+    // memory would be lost if it was.
+    if (connection.heldBytes !== 0 || writer.buffer.length - end > MAX_LEFT_BYTES) {
       const takesMore = connection.write(Buffer.from(bytes))
       this.#drop(end)
       return takesMore

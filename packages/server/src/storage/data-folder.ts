@@ -78,18 +78,6 @@ export class DataFolder {
     }
   }
 
-  /** Gives files names of unfinished ones, durably: from then on it does not matter what is in them. Returns the paths. */
-  async markUnfinished(files: readonly ZxidFile[]): Promise<string[]> {
-    const marked: string[] = []
-    for (const { path, name } of files) {
-      const unfinished = path.slice(0, -name.length) + TEMPORARY_PREFIX + name
-      await this.disk.rename(path, unfinished)
-      marked.push(unfinished)
-    }
-    if (files.length > 0) for (const folder of this.#versionPaths) await this.disk.syncFolder(folder)
-    return marked
-  }
-
   get #versionPaths(): Set<string> {
     return new Set([this.versionPath, this.logVersionPath])
   }

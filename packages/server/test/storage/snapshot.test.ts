@@ -146,20 +146,6 @@ test('retention - keeps the newest snapshots and the logs since the oldest of th
   expect(await reread(server)).toEqual(describeState(server.state))
 })
 
-test('retention - large files are removed to the last part', async () => {
-  const server = await ScriptedServer.start()
-  for (let i = 0; i < 3; i++) {
-    server.create(`/large-${i}`, 'x'.repeat(9 << 20))
-    await server.commit.drain()
-    server.commit.roll()
-    await server.snapshot('none')
-  }
-  await purge(server.folder, 1)
-  const names = await server.disk.list('data/version-2')
-  expect(names.toSorted()).toEqual(['log.3', 'snapshot.3'])
-  expect(await reread(server)).toEqual(describeState(server.state))
-})
-
 test.each(FORMS)('snapshot - larger than what is in memory at a time, it is read back (%s)', async form => {
   const server = await ScriptedServer.start()
   server.create('/large', 'x'.repeat(5 << 20))
