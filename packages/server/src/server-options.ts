@@ -154,6 +154,10 @@ export function resolveOptions(options: ServerOptions): ServerSettings {
   }
   const settings = { ...DEFAULTS, ...withoutUndefined(options) }
   const tickTimeMs = settings.tickTimeMs
+  // A configuration file need not name one.
+  if (typeof settings.dataDir !== 'string' || settings.dataDir === '') {
+    throw new UsageError('dataDir names the folder for the data, and is missing')
+  }
   for (const name of [
     'tickTimeMs',
     'snapCount',

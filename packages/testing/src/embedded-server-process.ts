@@ -96,7 +96,7 @@ export class EmbeddedServerProcess implements AsyncDisposable {
   }
 
   async #writeConfig(settings: Readonly<Record<string, string | number>>): Promise<string> {
-    const lines = Object.entries({ dataDir: this.dataDir, 'admin.enableServer': 'false', ...settings })
+    const lines = Object.entries({ 'admin.enableServer': 'false', ...settings })
     const path = join(this.#folder.path, 'zoo.cfg')
     await writeFile(path, lines.map(([name, value]) => `${name}=${value}\n`).join(''))
     return path

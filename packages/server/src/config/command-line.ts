@@ -1,4 +1,4 @@
-import { nodeClock } from '@conclave/core'
+import { nodeClock, UsageError } from '@conclave/core'
 import type { AuditListener } from '../audit/audit-event.ts'
 import { resolveOptions, type ServerOptions } from '../server-options.ts'
 import type { ZooCfg } from './zoo-cfg.ts'
@@ -38,6 +38,9 @@ export async function readServerOptions({
     ...(secure === undefined || said.port === undefined ? {} : { secure: { ...secure, only: false } }),
     ...Object.fromEntries(Object.entries(said).filter(([, value]) => value !== undefined)),
   } as ServerOptions
+  if (config !== undefined && options.dataDir === undefined) {
+    throw new UsageError('the configuration names no dataDir, nor does the command line')
+  }
   resolveOptions(options)
   const audit = auditPath === undefined ? {} : { audit: await openAuditFile(auditPath) }
   return { options: { ...options, ...audit }, warnings: configured?.warnings ?? [] }

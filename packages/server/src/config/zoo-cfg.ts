@@ -75,7 +75,7 @@ class Settings {
 
 /**
  * Reads Apache ZooKeeper's configuration file, and the files with keys, certificates and users that it names. Throws
- * `UsageError` for what cannot be meant: an ensemble, a number that is none, no `dataDir`, a file that cannot be used.
+ * `UsageError` for what cannot be meant: an ensemble, a number that is none, a file that cannot be used.
  */
 export function readZooCfg(text: string, readFile: (path: string) => string = readConfigFile): ZooCfg {
   const values = readProperties(text)
@@ -94,7 +94,6 @@ export function readZooCfg(text: string, readFile: (path: string) => string = re
     metrics: metrics(settings),
   })
   const wantsAudit = settings.flag('audit.enable') === true
-  if (options.dataDir === undefined) throw new UsageError('the configuration names no dataDir')
   const warnings = settings.unknown().map(name => `${name} has no effect: ${whyWithoutEffect(name)}`)
   return { options, wantsAudit, warnings }
 }

@@ -61,6 +61,14 @@ test.each([
   await expect(refused).rejects.toThrow(message)
 })
 
+test('command line - the data folder may be named by it alone', async () => {
+  await using folder = temporaryFolder()
+  const config = `${folder.path}/zoo.cfg`
+  await writeFile(config, 'clientPort=2181')
+  const { options } = await readServerOptions({ config, dataDir: '/data' })
+  expect(options).toMatchObject({ dataDir: '/data', port: 2181 })
+})
+
 test('data folder - is found in a configuration that is wrong otherwise', async () => {
   await using folder = temporaryFolder()
   const config = `${folder.path}/zoo.cfg`

@@ -235,6 +235,7 @@ test('data folder - one that cannot be used is refused with a sentence, and noth
   await mkdir(`${folder.path}/photos`)
   await writeFile(`${folder.path}/photos/cat.jpg`, 'x')
   const start = (dataDir: string): Promise<EmbeddedServer> => EmbeddedServer.start({ dataDir, port: 0 })
+  await expect(start('')).rejects.toMatchObject({ code: 'USAGE' })
   await expect(start(`${folder.path}/file`)).rejects.toMatchObject({
     code: 'DATA_FOLDER',
     message: expect.stringMatching(/is a file/) as unknown,

@@ -239,7 +239,6 @@ admin.rateLimiterIntervalInMS=1000`
 })
 
 test.each([
-  ['tickTime=2000', /names no dataDir/],
   ['dataDir=/d\nserver.1=a:2888:3888', /one by itself/],
   ['dataDir=/d\nclientPort=many', /whole number/],
   ['dataDir=/d\nsnapshot.compression.method=zstd', /must be gz, snappy or CHECKED, not zstd/],
