@@ -84,13 +84,22 @@ async function ask({ adminPort }: Side, name: string): Promise<unknown> {
   return response.json()
 }
 
+/** With Apache's server, a tick that a session has left by a request stays in the list, empty, until it is over. */
+function isLeftTick(name: string, field: unknown): boolean {
+  return isNumber(name) && Array.isArray(field) && field.length === 0
+}
+
+function isNumber(name: string): boolean {
+  return /^-?\d+$/.test(name)
+}
+
 /** Names and kinds of the fields; keys that are ids or times are only counted. */
 function shapeOf(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(shapeOf)
   if (typeof value !== 'object' || value === null) return value === null ? 'null' : typeof value
   return Object.entries(value)
-    .filter(([name]) => !NOT_HERE.has(name))
-    .map(([name, field]) => [/^-?\d+$/.test(name) ? 'number' : name, shapeOf(field)])
+    .filter(([name, field]) => !NOT_HERE.has(name) && !isLeftTick(name, field))
+    .map(([name, field]) => [isNumber(name) ? 'number' : name, shapeOf(field)])
     .sort((a, b) => (String(a[0]) < String(b[0]) ? -1 : 1))
 }
 
