@@ -1,5 +1,7 @@
 /** One open file. */
 export interface DiskFile {
+  /** By which the operating system knows it, so that another thread can write to it; not of a file that is simulated. */
+  readonly descriptor?: number
   /** Writes all of `bytes` at `position`. */
   write(bytes: Uint8Array, position: number): Promise<void>
   /** Writes all of `bytes` at `position` before it returns: for small writes, where a thread's round trip costs more. */

@@ -10,6 +10,7 @@ import type { ServerSettings } from './server-options.ts'
 import { Snapshots } from './snapshots.ts'
 import type { ServerState } from './state/server-state.ts'
 import type { DataFolder } from './storage/data-folder.ts'
+import { LogThread } from './storage/log-thread/log-thread.ts'
 import { recover } from './storage/recovery.ts'
 import { writeSnapshot } from './storage/snapshot-writer.ts'
 import { TxnLog } from './storage/txn-log.ts'
@@ -60,7 +61,7 @@ export async function openCore(
   // Apache refuses logs without a snapshot to begin from, even an empty one.
   if (isNew)
     await writeSnapshot(folder, state, { form: settings.snapshotCompression, isDurable: async () => {} })
-  const log = new TxnLog(folder, settings.preAllocBytes)
+  const log = new TxnLog(folder, settings.preAllocBytes, () => new LogThread(logger))
   const stats = new ServerStats()
   const syncWatch = new SyncWatch(stats, { clock: platform.clock, logger }, settings.slowSyncMs)
   const commit: GroupCommit = new GroupCommit(

@@ -11,6 +11,10 @@ class HandleFile implements DiskFile {
     this.#handle = handle
   }
 
+  get descriptor(): number {
+    return this.#handle.fd
+  }
+
   async write(bytes: Uint8Array, position: number): Promise<void> {
     let written = 0
     while (written < bytes.length) {

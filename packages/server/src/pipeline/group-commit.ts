@@ -65,6 +65,11 @@ export class GroupCommit {
     return this.#gathering.length
   }
 
+  /** Looks whether what is being written is on disk by now, without waiting for the event loop. */
+  poll(): void {
+    if (this.#running) this.#log.poll()
+  }
+
   append(header: TxnHeader, txn: Txn, digest: TreeDigest): void {
     assert(!this.#failed, 'no record is appended after the disk failed')
     if (this.#gathering.length === 0) this.#firstZxid = header.zxid

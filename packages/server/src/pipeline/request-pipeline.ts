@@ -61,6 +61,7 @@ export class RequestPipeline implements ConnectionOwner {
   readonly #clock: Clock
   readonly #logger: Logger
   readonly #options: PipelineOptions
+  readonly #commit: GroupCommit
   readonly #transactions: TransactionStage
   readonly #replies: ReplyStage
   readonly #sessions: SessionStage
@@ -86,6 +87,7 @@ export class RequestPipeline implements ConnectionOwner {
     this.#clock = ports.clock
     this.#logger = ports.logger
     this.#options = options
+    this.#commit = commit
     this.#isWritable = options.isWritable
     this.#sessionless = new SessionlessConnections(options.sessionlessTimeoutMs)
     const replies = new ReplyStage(commit, ports.clock, options.maxOutstanding)
@@ -209,6 +211,7 @@ export class RequestPipeline implements ConnectionOwner {
   }
 
   onTurnEnd(client: ClientConnection): void {
+    this.#commit.poll()
     this.#endTurn()
     this.#replies.holdBack(client)
   }

@@ -2,7 +2,8 @@ import { messageOf, type Disk, type DiskFile } from '@conclave/core'
 import { FILE_VERSION, FileHeader, JuteReader, LOG_MAGIC } from '@conclave/protocol'
 import type { ZxidFile } from './data-folder.ts'
 import { CorruptDataError } from './storage-errors.ts'
-import { probeRecord, readRecord, RECORD_HEAD_BYTES, zxidOfRecord, type TxnRecord } from './txn-record.ts'
+import { RECORD_HEAD_BYTES } from './record-frame.ts'
+import { probeRecord, readRecord, zxidOfRecord, type TxnRecord } from './txn-record.ts'
 
 /** Bytes of a file header; records follow. */
 export const LOG_HEADER_BYTES = 16

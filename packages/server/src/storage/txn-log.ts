@@ -2,17 +2,23 @@ import type { Disk, DiskFile } from '@conclave/core'
 import { FILE_VERSION, FileHeader, JuteWriter, LOG_MAGIC } from '@conclave/protocol'
 import type { DataFolder } from './data-folder.ts'
 import { LOG_HEADER_BYTES } from './log-reader.ts'
+import type { LogThread } from './log-thread/log-thread.ts'
+import { sealRecords } from './record-frame.ts'
 
 /** The file grows by this much at a time, so that most syncs need not record a new size. */
 export const PREALLOCATED_BYTES = 16 << 20
 /** Up to this much is written without a thread's round trip. */
 const SYNC_WRITE_BYTES = 256 << 10
+/** The first batch of this size shows that there is enough to do for a thread. */
+const BUSY_BATCH_BYTES = 64 << 10
 
 /** The log that is being written: batches of records, each on disk before the next. */
 export class TxnLog {
   readonly #folder: DataFolder
   readonly #disk: Disk
   readonly #preallocatedBytes: number
+  readonly #startThread: (() => LogThread) | undefined
+  #thread: LogThread | undefined
   #file: DiskFile | undefined
   /** Behind the last batch that was handed over. */
   #offset = LOG_HEADER_BYTES
@@ -21,8 +27,14 @@ export class TxnLog {
   /** Behind the last batch that is on stable storage. */
   #lastEnd = LOG_HEADER_BYTES
 
-  constructor(folder: DataFolder, preallocatedBytes: number = PREALLOCATED_BYTES) {
+  /** With `startThread` a log that is written to much gets a thread for it. */
+  constructor(
+    folder: DataFolder,
+    preallocatedBytes: number = PREALLOCATED_BYTES,
+    startThread?: () => LogThread,
+  ) {
     this.#preallocatedBytes = preallocatedBytes
+    this.#startThread = startThread
     this.#folder = folder
     this.#disk = folder.disk
   }
@@ -49,20 +61,38 @@ export class TxnLog {
     return this.#write(batch, start, firstZxid, rolled)
   }
 
+  /** Looks whether what is being written is on stable storage by now, without waiting for the event loop. */
+  poll(): void {
+    this.#thread?.poll()
+  }
+
   async #write(batch: Buffer, start: number, firstZxid: number, rolled: boolean): Promise<void> {
     if (rolled) await this.#finish(this.#lastEnd)
     this.#file ??= await this.#create(firstZxid)
     const file = this.#file
     const end = start + batch.length
-    if (end + LOG_HEADER_BYTES > this.#sizeBytes) {
-      this.#sizeBytes =
-        Math.ceil((end + LOG_HEADER_BYTES) / this.#preallocatedBytes) * this.#preallocatedBytes
-      await file.truncate(this.#sizeBytes)
+    const grownBytes = end + LOG_HEADER_BYTES > this.#sizeBytes ? this.#sizeFor(end) : 0
+    if (grownBytes > 0) this.#sizeBytes = grownBytes
+    const thread = this.#threadFor(batch)
+    if (thread !== undefined && file.descriptor !== undefined) {
+      await thread.write(batch, { descriptor: file.descriptor, position: start, sizeBytes: grownBytes })
+    } else {
+      sealRecords(batch)
+      if (grownBytes > 0) await file.truncate(grownBytes)
+      if (batch.length <= SYNC_WRITE_BYTES) file.writeSync(batch, start)
+      else await file.write(batch, start)
+      await file.sync()
     }
-    if (batch.length <= SYNC_WRITE_BYTES) file.writeSync(batch, start)
-    else await file.write(batch, start)
-    await file.sync()
     this.#lastEnd = end
+  }
+
+  #sizeFor(end: number): number {
+    return Math.ceil((end + LOG_HEADER_BYTES) / this.#preallocatedBytes) * this.#preallocatedBytes
+  }
+
+  #threadFor({ length }: Buffer): LogThread | undefined {
+    if (length >= BUSY_BATCH_BYTES) this.#thread ??= this.#startThread?.()
+    return this.#thread?.takes(length) === true ? this.#thread : undefined
   }
 
   async #create(firstZxid: number): Promise<DiskFile> {
@@ -79,9 +109,10 @@ export class TxnLog {
   }
 
   /** Ends the present file behind its last record. Nothing may be being written. */
-  close(): Promise<void> {
+  async close(): Promise<void> {
     this.#rolling = true
-    return this.#finish(this.#lastEnd)
+    await this.#thread?.close()
+    await this.#finish(this.#lastEnd)
   }
 
   /**
@@ -89,6 +120,7 @@ export class TxnLog {
    * readable for now, but nobody knows whether it will be there after a power failure.
    */
   async abandon(): Promise<void> {
+    await this.#thread?.close()
     const file = this.#file
     this.#file = undefined
     if (file === undefined) return

@@ -10,11 +10,8 @@ import {
 } from '@conclave/protocol'
 import type { TreeDigest } from '../state/tree-digest.ts'
 import { adler32 } from './checksum.ts'
+import { RECORD_HEAD_BYTES, RECORD_TAIL_BYTES } from './record-frame.ts'
 
-/** Checksum (8) and length (4) in front of a record. */
-export const RECORD_HEAD_BYTES = 12
-/** `TXN_END` behind it. */
-export const RECORD_TAIL_BYTES = 1
 /** Nothing that is written is as large: a request is at most `jute.maxbuffer`, and a multi little more. */
 const MAX_RECORD_BYTES = 0x1000_0000
 const DIGEST_BYTES = 12
@@ -34,7 +31,7 @@ export interface TxnRecord {
 /**
  * Appends a record as Apache ZooKeeper writes it, and after its fields, where Apache's readers do not look, where its
  * batch begins: a batch is written only when the one before it is on disk, so whoever finds this record knows that all
- * before `batchStart` was acknowledged.
+ * before `batchStart` was acknowledged. Its checksum is left to `sealRecords`.
  */
 export function writeRecord(
   writer: JuteWriter,
@@ -55,7 +52,6 @@ export function writeRecord(
   writer.safeInt64(batchStart)
   const payloadEnd = writer.length
   writer.byte(TXN_END)
-  writer.patchInt32(start + 4, adler32(writer.buffer, payloadStart, payloadEnd) | 0)
   writer.patchInt32(start + 8, payloadEnd - payloadStart)
 }
 

@@ -1,0 +1,36 @@
+// The thread's side: seals, writes and syncs one batch of the log after the other.
+
+import { fdatasyncSync, ftruncateSync, writeSync } from 'node:fs'
+import { parentPort, workerData } from 'node:worker_threads'
+import { sealRecords } from '../record-frame.ts'
+import type { FromLogThread } from './messages.ts'
+import { SharedOrder, type LogOrder, type SharedOrderMemory } from './shared-order.ts'
+
+const port = parentPort!
+const order = new SharedOrder(workerData as SharedOrderMemory)
+
+function tell(message: FromLogThread): void {
+  port.postMessage(message)
+}
+
+function carryOut({ descriptor, position, sizeBytes, lengthBytes }: LogOrder): void {
+  const batch = order.bytes.subarray(0, lengthBytes)
+  sealRecords(batch)
+  if (sizeBytes > 0) ftruncateSync(descriptor, sizeBytes)
+  for (let written = 0; written < lengthBytes;) {
+    written += writeSync(descriptor, batch, written, lengthBytes - written, position + written)
+  }
+  fdatasyncSync(descriptor)
+}
+
+tell({ type: 'ready' })
+try {
+  for (;;) {
+    carryOut(order.await())
+    order.done()
+    // For an event loop that sleeps: one that does not has seen it by then.
+    tell({ type: 'done' })
+  }
+} catch (error) {
+  tell({ type: 'failed', error })
+}

@@ -1,0 +1,5 @@
+/** What the thread tells: it is there, an order is done, or the disk refused one, after which it takes no more. */
+export type FromLogThread =
+  | { readonly type: 'ready' }
+  | { readonly type: 'done' }
+  | { readonly type: 'failed'; readonly error: unknown }
