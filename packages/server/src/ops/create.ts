@@ -8,7 +8,6 @@ import {
   isEphemeral,
   isSequential,
   OpCode,
-  parentPath,
   pathProblem,
   Permission,
   type Txn,
@@ -35,7 +34,7 @@ export function prepareCreate(
   if (!request.path.includes('/') || request.path.includes('\0')) return ErrorCode.badArguments
   const acl = resolveAcl(request.acl, scope.identities)
   if (acl === ErrorCode.invalidAcl) return acl
-  const parent = scope.view.get(parentPath(request.path))
+  const parent = scope.view.above(request.path)
   if (parent === undefined) return ErrorCode.noNode
   if (!isAllowed(parent.acl.acl, Permission.create, scope.identities)) return ErrorCode.noAuth
   const path = isSequential(mode) ? request.path + formatSequence(parent.cversion) : request.path
@@ -43,15 +42,16 @@ export function prepareCreate(
   if (scope.view.get(path) !== undefined) return ErrorCode.nodeExists
   if (ownerKind(parent.owner) === 'session') return ErrorCode.noChildrenForEphemerals
   if (scope.quotas?.isExceededBy(path, request.data?.length ?? 0, 1) === true) return ErrorCode.quotaExceeded
-  const znode = { path, data: request.data, acl, parentCversion: (parent.cversion + 1) | 0 }
+  const { data } = request
+  const parentCversion = (parent.cversion + 1) | 0
   switch (type) {
     case OpCode.createContainer:
-      return { type, ...znode }
+      return { type, path, data, acl, parentCversion }
     case OpCode.createTtl:
-      return { type, ...znode, ttlMs }
+      return { type, path, data, acl, parentCversion, ttlMs }
     case OpCode.create:
     case OpCode.create2:
-      return { type, ...znode, ephemeral: isEphemeral(mode) }
+      return { type, path, data, acl, parentCversion, ephemeral: isEphemeral(mode) }
   }
 }
 

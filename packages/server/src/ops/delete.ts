@@ -1,11 +1,11 @@
-import { ErrorCode, OpCode, parentPath, PathVersionRequest, Permission, type Txn } from '@conclave/protocol'
+import { ErrorCode, OpCode, PathVersionRequest, Permission, type Txn } from '@conclave/protocol'
 import { isAllowed } from '../state/access.ts'
 import { DataTree } from '../state/data-tree.ts'
 import type { WriteOperation, WriteScope } from './write-operation.ts'
 
 export function prepareDelete(scope: WriteScope, { path, version }: PathVersionRequest): Txn | number {
   if (!path.includes('/') || path.includes('\0') || DataTree.isReserved(path)) return ErrorCode.badArguments
-  const parent = scope.view.get(parentPath(path))
+  const parent = scope.view.above(path)
   if (parent === undefined) return ErrorCode.noNode
   if (!isAllowed(parent.acl.acl, Permission.delete, scope.identities)) return ErrorCode.noAuth
   const znode = scope.view.get(path)

@@ -37,3 +37,30 @@ export function crc32(bytes: Uint8Array, length: number, seed: number = 0): numb
   for (; at < end; at++) crc = LAST[(crc ^ bytes[at]!) & 0xff]! ^ (crc >>> 8)
   return ~crc
 }
+
+/** As far from the end as a difference may be. */
+const MAX_BEHIND = 64
+/** What one byte makes of the checksum, by how many lie behind it; made when it is first needed. */
+let behind: Int32Array[] | undefined
+
+/**
+ * What bytes that differ make of the checksums of two texts of one length: CRC-32 is linear, so the difference (by
+ * exclusive or) of the checksums depends on that of the texts alone. `word` is the difference of four bytes with `after`
+ * bytes behind them.
+ */
+export function crcOfDifference(word: number, after: number): number {
+  if (word === 0) return 0
+  behind ??= tablesBehind()
+  return (
+    behind[after + 3]![word >>> 24]! ^
+    behind[after + 2]![(word >>> 16) & 0xff]! ^
+    behind[after + 1]![(word >>> 8) & 0xff]! ^
+    behind[after]![word & 0xff]!
+  )
+}
+
+function tablesBehind(): Int32Array[] {
+  const tables = [LAST]
+  while (tables.length < MAX_BEHIND) tables.push(tables.at(-1)!.map(oneMore))
+  return tables
+}

@@ -1,7 +1,7 @@
-import { EventType, parentPath, READ_ACL, type Acl } from '@conclave/protocol'
+import { EventType, READ_ACL, type Acl } from '@conclave/protocol'
 import { AclCache } from './acl-cache.ts'
 import { Quotas } from './quotas.ts'
-import { TreeDigest, znodeDigest } from './tree-digest.ts'
+import { digestAfterChild, TreeDigest, znodeDigest } from './tree-digest.ts'
 import { WatchManager, WatchMode, type Watcher } from './watch-manager.ts'
 import { dataLength, keepData } from './znode-data.ts'
 import { ZnodeMap } from './znode-map.ts'
@@ -40,9 +40,9 @@ export class DataTree {
   readonly quotas = new Quotas(this)
   /** Bytes of all paths and data. */
   #dataBytes = 0
-  /** What `#parentOf` found last, and where; `?` begins no path. */
-  #lastParentPath = '?'
-  #lastParent: Znode | undefined
+  /** What `above` found last, and where (the root at ''); `?` begins no path. */
+  #lastAbovePath = '?'
+  #lastAbove: Znode | undefined
 
   constructor() {
     for (const path of RESERVED_PATHS) this.insert(path, new Znode('', this.acls.builtIn, 0, 0, 0n))
@@ -66,7 +66,7 @@ export class DataTree {
   clear(): void {
     for (const znode of this.znodes.values()) this.acls.release(znode.acl)
     this.znodes.clear()
-    this.#lastParentPath = '?'
+    this.#lastAbovePath = '?'
     this.digest.clear()
     this.quotas.clear()
     this.ephemerals.clear()
@@ -77,7 +77,7 @@ export class DataTree {
 
   /** Puts a znode at a path of which nothing is known yet, and tells nobody; `false` where there is one, or no parent. */
   insert(path: string, znode: Znode): boolean {
-    const parent = path === '/' ? undefined : this.#parentOf(path)
+    const parent = path === '/' ? undefined : this.above(path)
     if (parent === undefined && path !== '/') return false
     return this.#add(path, znode, parent)
   }
@@ -92,21 +92,26 @@ export class DataTree {
     return isNew
   }
 
-  /** Siblings mostly come one after the other, so the parent of the last one is the first guess. */
-  #parentOf(path: string): Znode | undefined {
-    const last = this.#lastParentPath
+  /** The znode above a path. Siblings mostly come one after the other, so that of the last one is the first guess. */
+  above(path: string): Znode | undefined {
+    const last = this.#lastAbovePath
     const isBelow = path.charCodeAt(last.length) === SLASH && path.startsWith(last)
     if (!isBelow || path.includes('/', last.length + 1)) {
-      this.#lastParentPath = path.slice(0, path.lastIndexOf('/'))
-      this.#lastParent = this.get(this.#lastParentPath)
+      this.#lastAbovePath = path.slice(0, path.lastIndexOf('/'))
+      this.#lastAbove = this.get(this.#lastAbovePath)
     }
-    return this.#lastParent
+    return this.#lastAbove
+  }
+
+  /** Where `above` found its last. */
+  get #abovePath(): string {
+    return this.#lastAbovePath === '' ? '/' : this.#lastAbovePath
   }
 
   /** Takes a znode out. Its parent's list of children is the caller's. */
   #remove(path: string, znode: Znode): void {
     this.znodes.delete(path)
-    this.#lastParentPath = '?'
+    if (path === this.#lastAbovePath) this.#lastAbovePath = '?'
     this.#dataBytes -= path.length + dataLength(znode.data)
     this.#uncount(path, znode)
     const owned = this.#ownerSet(path, znode)
@@ -153,9 +158,9 @@ export class DataTree {
     parentCversion: number,
     { zxid, timeMs }: TxnTime,
   ): void {
-    const abovePath = parentPath(path)
-    const above = this.znodes.get(abovePath)
+    const above = this.above(path)
     if (above === undefined) return
+    const abovePath = this.#abovePath
     const there = this.znodes.get(path)
     // Replayed: the snapshot was written after it. Only what the snapshot may have missed is made good.
     this.#advanceCversion(abovePath, above, parentCversion, zxid)
@@ -174,11 +179,21 @@ export class DataTree {
   /** Only forwards (by serial arithmetic, so also over the wrap): a replayed creation must not turn it back. */
   #advanceCversion(path: string, znode: Znode, cversion: number, zxid: number): void {
     const next = cversion === -1 ? (znode.cversion + 1) | 0 : cversion
-    if (((next - znode.cversion) | 0) <= 0) return
-    this.#uncount(path, znode)
-    znode.cversion = next
-    znode.pzxid = zxid
-    this.#count(path, znode)
+    if (((next - znode.cversion) | 0) > 0) this.#changeChildren(path, znode, next, zxid)
+  }
+
+  /** A child came or went. */
+  #changeChildren(path: string, znode: Znode, cversion: number, pzxid: number): void {
+    const before = znode.digest
+    if (before === undefined || !this.digest.isKnown) this.#uncount(path, znode)
+    else {
+      this.digest.subtract(before)
+      znode.digest = digestAfterChild(path, before, znode, cversion, pzxid)
+    }
+    znode.cversion = cversion
+    znode.pzxid = pzxid
+    if (znode.digest === undefined) this.#count(path, znode)
+    else this.digest.add(znode.digest)
   }
 
   /** Lets the next sequential child have this number; `false` where there is no such znode. No transaction says so. */
@@ -192,15 +207,11 @@ export class DataTree {
   }
 
   delete(path: string, zxid: number): void {
-    const abovePath = parentPath(path)
-    const above = this.znodes.get(abovePath)
+    const above = this.above(path)
     if (above === undefined) return
+    const abovePath = this.#abovePath
     above.children?.delete(path)
-    if (zxid > above.pzxid) {
-      this.#uncount(abovePath, above)
-      above.pzxid = zxid
-      this.#count(abovePath, above)
-    }
+    if (zxid > above.pzxid) this.#changeChildren(abovePath, above, above.cversion, zxid)
     const znode = this.znodes.get(path)
     if (znode === undefined) return
     const acl = znode.acl.acl

@@ -16,6 +16,8 @@ export interface ZnodeView {
 /** Where the checks look: the tree itself, or the tree as the earlier parts of a multi will have left it. */
 export interface TreeView {
   get(path: string): ZnodeView | undefined
+  /** The one above a path. */
+  above(path: string): ZnodeView | undefined
 }
 
 type Changed = { -readonly [Field in keyof ZnodeView]: ZnodeView[Field] }
@@ -32,6 +34,10 @@ export class PendingChanges implements TreeView {
 
   get(path: string): ZnodeView | undefined {
     return this.#changed.has(path) ? this.#changed.get(path) : this.#tree.get(path)
+  }
+
+  above(path: string): ZnodeView | undefined {
+    return this.get(parentPath(path))
   }
 
   #forChange(path: string): Changed {

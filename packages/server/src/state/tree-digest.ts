@@ -1,4 +1,4 @@
-import { crc32 } from './crc32.ts'
+import { crc32, crcOfDifference } from './crc32.ts'
 import { MAX_STRING_BYTES, type ZnodeData } from './znode-data.ts'
 import type { Znode } from './znode.ts'
 
@@ -13,11 +13,41 @@ const scratchView = new DataView(scratch.buffer)
  * as the bytes that the znode's were made of, where they are at hand.
  */
 export function znodeDigest(path: string, znode: Znode, data: ZnodeData = znode.data): number {
-  if (path.startsWith('/zookeeper/')) return 0
+  if (isUncounted(path)) return 0
   let crc = path === '/' ? 0 : crcOfPath(path)
   if (typeof data === 'string') crc = crc32(scratch, scratch.write(data, 0, 'latin1'), crc)
   else if (data !== null) crc = crc32(data, data.length, crc)
   return crc32(scratch, putStat(0, znode), crc)
+}
+
+function isUncounted(path: string): boolean {
+  return path.startsWith('/zookeeper/')
+}
+
+/** How many bytes of the stat, as `putStat` puts it, lie behind a field. */
+const BEHIND_PZXID = 36
+const BEHIND_CVERSION = 12
+
+/** What `digest`, that of a znode as it is now, becomes with another `cversion` and `pzxid`. */
+export function digestAfterChild(
+  path: string,
+  digest: number,
+  znode: Znode,
+  cversion: number,
+  pzxid: number,
+): number {
+  if (isUncounted(path)) return 0
+  const before = znode.pzxid
+  return (
+    digest ^
+    crcOfDifference(znode.cversion ^ cversion, BEHIND_CVERSION) ^
+    crcOfDifference(before ^ pzxid, BEHIND_PZXID) ^
+    crcOfDifference(highWord(before) ^ highWord(pzxid), BEHIND_PZXID + 4)
+  )
+}
+
+function highWord(value: number): number {
+  return Math.floor(value / 0x1_0000_0000)
 }
 
 /** ASCII without leaving JavaScript. */
@@ -50,7 +80,7 @@ function putStat(start: number, znode: Znode): number {
 }
 
 function putInt64(at: number, value: number): number {
-  const high = Math.floor(value / 0x1_0000_0000)
+  const high = highWord(value)
   scratchView.setInt32(at, high)
   scratchView.setUint32(at + 4, value - high * 0x1_0000_0000)
   return at + 8

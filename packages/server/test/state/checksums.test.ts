@@ -1,7 +1,10 @@
 import { crc32 as zlibCrc32, deflateSync } from 'node:zlib'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { crc32 } from '../../src/state/crc32.ts'
+import { AclCache } from '../../src/state/acl-cache.ts'
+import { crc32, crcOfDifference } from '../../src/state/crc32.ts'
+import { digestAfterChild, znodeDigest } from '../../src/state/tree-digest.ts'
+import { Znode } from '../../src/state/znode.ts'
 import { adler32 } from '../../src/storage/checksum.ts'
 
 /** Bytes with something before and behind, and where they lie. */
@@ -56,6 +59,43 @@ describe('crc32', () => {
       fc.property(slice, fc.nat(3_000), ({ bytes }, at) => {
         const [first, second] = [bytes.subarray(0, at), bytes.subarray(at)]
         expect(crc32(second, second.length, crc32(first, first.length)) >>> 0).toBe(zlibCrc32(bytes))
+      }),
+    )
+  })
+})
+
+describe('crcOfDifference', () => {
+  it('is what the checksums of two texts differ by', () => {
+    const word = fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 })
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 60 }), word, word, (rest, one, other) => {
+        const text = (value: number): Buffer => {
+          const bytes = Buffer.concat([Buffer.alloc(4), rest])
+          bytes.writeInt32BE(value)
+          return bytes
+        }
+        const length = rest.length + 4
+        const difference = crc32(text(one), length) ^ crc32(text(other), length)
+        expect(crcOfDifference(one ^ other, rest.length)).toBe(difference)
+      }),
+    )
+  })
+})
+
+describe('digestAfterChild', () => {
+  it('is the digest of the znode as it is then', () => {
+    const zxid = fc.nat(2 ** 48)
+    const cversion = fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 })
+    const before = fc.tuple(cversion, zxid)
+    fc.assert(
+      fc.property(fc.constantFrom('/', '/a', '/zookeeper/a'), before, before, (path, [c1, z1], [c2, z2]) => {
+        const znode = new Znode('data', new AclCache().builtIn, 7, 1_795_255_120_000, 0n)
+        znode.cversion = c1
+        znode.pzxid = z1
+        const after = digestAfterChild(path, znodeDigest(path, znode), znode, c2, z2)
+        znode.cversion = c2
+        znode.pzxid = z2
+        expect(after).toBe(znodeDigest(path, znode))
       }),
     )
   })

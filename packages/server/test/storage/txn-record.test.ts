@@ -1,6 +1,7 @@
 import { JuteWriter, OPEN_ACL, OpCode, type Txn } from '@conclave/protocol'
 import { expect, test } from 'vitest'
 import { TreeDigest } from '../../src/state/tree-digest.ts'
+import { sealRecords } from '../../src/storage/record-frame.ts'
 import { probeRecord, readRecord, writeRecord } from '../../src/storage/txn-record.ts'
 
 const SESSION = 0x100006aff970000n
@@ -70,6 +71,7 @@ test.each(APACHE)(
     const writer = new JuteWriter()
     writeRecord(writer, header, txn, tree, 4_711)
     const ours = writer.copy()
+    sealRecords(ours)
     expect(probeRecord(ours, 0, ours.length)).toBe(ours.length)
     expect(readRecord(ours, 0, ours.length)).toEqual({
       header,
@@ -120,5 +122,21 @@ test('log record - every other kind is read as it was written', () => {
     writeRecord(writer, header, txn, digest, 16)
     const bytes = writer.copy()
     expect(readRecord(bytes, 0, bytes.length)).toMatchObject({ header, txn })
+  }
+})
+
+test('log record - all of a batch get their checksums', () => {
+  const writer = new JuteWriter()
+  const ends: number[] = []
+  for (const bytes of [0, 1, 5_000]) {
+    const txn: Txn = { type: OpCode.setData, path: '/a', data: Buffer.alloc(bytes, 1), version: 1 }
+    const header = { sessionId: 1n, cxid: 1, zxid: 1, timeMs: 1, type: txn.type }
+    writeRecord(writer, header, txn, new TreeDigest(), 16)
+    ends.push(writer.length)
+  }
+  const batch = writer.copy()
+  sealRecords(batch)
+  for (let at = 0, i = 0; at < batch.length; at = ends[i++]!) {
+    expect(probeRecord(batch, at, batch.length)).toBe(ends[i]! - at)
   }
 })
