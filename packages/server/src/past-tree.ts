@@ -1,7 +1,6 @@
 import { nodeDisk, silentLogger, type Disk } from '@conclave/core'
 import { baseName, type Acl } from '@conclave/protocol'
 import type { ServerState } from './state/server-state.ts'
-import { dataBytes } from './state/znode-data.ts'
 import { DataFolder } from './storage/data-folder.ts'
 import { recoverAt } from './storage/recovery.ts'
 
@@ -41,11 +40,13 @@ export class PastTree {
   }
 
   get(path: string): PastZnode | undefined {
-    const znode = this.#state.tree.get(path)
+    const { tree } = this.#state
+    const znode = tree.get(path)
     if (znode === undefined) return undefined
+    const data = tree.dataOf(znode)
     const { version, mzxid, mtimeMs } = znode
     const children = Array.from(znode.children ?? [], baseName)
-    return { data: dataBytes(znode.data), acl: znode.acl.acl, version, mzxid, mtimeMs, children }
+    return { data: data === null ? null : Buffer.from(data), acl: znode.acl.acl, version, mzxid, mtimeMs, children }
   }
 }
 

@@ -2,7 +2,6 @@ import { basename, join } from 'node:path'
 import { codeOf, messageOf, nodeDisk, type Disk } from '@conclave/core'
 import type { Acl } from '@conclave/protocol'
 import { ServerState } from '../state/server-state.ts'
-import { dataBytes } from '../state/znode-data.ts'
 import { ownerKind } from '../state/znode.ts'
 import { DataFolder, zxidInName, type FileKind, type ZxidFile } from '../storage/data-folder.ts'
 import { readLog } from '../storage/log-reader.ts'
@@ -93,7 +92,7 @@ export async function inspectSnapshot(
     }),
     *znodes() {
       for (const [znodePath, znode] of state.tree.walk()) {
-        const data = withData ? dataBytes(znode.data) : null
+        const data = withData ? state.tree.dataOf(znode) : null
         yield {
           path: znodePath,
           dataLength: znode.dataLength,

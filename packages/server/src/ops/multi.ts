@@ -14,7 +14,6 @@ import {
 } from '@conclave/protocol'
 import type { DataTree } from '../state/data-tree.ts'
 import { PendingChanges } from '../state/pending-changes.ts'
-import { dataLength, writeData } from '../state/znode-data.ts'
 import { CONTAINER_OWNER, ttlOwner, writeStat } from '../state/znode.ts'
 import { prepareCheck } from './check.ts'
 import { prepareCreate, type CreateOpCode } from './create.ts'
@@ -90,16 +89,16 @@ function record(view: PendingChanges, txn: Txn, sessionId: bigint): void {
         txn.acl,
         txn.ephemeral ? sessionId : 0n,
         txn.parentCversion,
-        dataLength(txn.data),
+        txn.data?.length ?? 0,
       )
     case OpCode.createContainer:
-      return view.create(txn.path, txn.acl, CONTAINER_OWNER, txn.parentCversion, dataLength(txn.data))
+      return view.create(txn.path, txn.acl, CONTAINER_OWNER, txn.parentCversion, txn.data?.length ?? 0)
     case OpCode.createTtl:
-      return view.create(txn.path, txn.acl, ttlOwner(txn.ttlMs), txn.parentCversion, dataLength(txn.data))
+      return view.create(txn.path, txn.acl, ttlOwner(txn.ttlMs), txn.parentCversion, txn.data?.length ?? 0)
     case OpCode.delete:
       return view.delete(txn.path)
     case OpCode.setData:
-      return view.setData(txn.path, txn.version, dataLength(txn.data))
+      return view.setData(txn.path, txn.version, txn.data?.length ?? 0)
     default:
   }
 }
@@ -163,7 +162,7 @@ function writeReadResult(
   }
   writeResultHeader(writer, OpCode[op], false, 0)
   if (op === 'getData') {
-    writeData(writer, znode.data)
+    writer.bytes(scope.tree.dataOf(znode))
     return writeStat(writer, znode)
   }
   writer.vector([...(znode.children ?? [])], child => writer.string(baseName(child)))

@@ -1,7 +1,6 @@
 import { baseName, ErrorCode, PathRecord, PathWatchRequest, Permission } from '@conclave/protocol'
 import { isAllowed } from '../state/access.ts'
 import { WatchMode } from '../state/watch-manager.ts'
-import { writeData } from '../state/znode-data.ts'
 import { writeStat, type Znode } from '../state/znode.ts'
 import type { ReadOperation, ReadScope } from './read-operation.ts'
 
@@ -29,7 +28,7 @@ export const getData: ReadOperation = (scope, reader, writer) => {
   const znode = readable(scope, path)
   if (typeof znode === 'number') return znode
   if (watch) scope.tree.dataWatches.add(path, scope.watcher, WatchMode.standard)
-  writeData(writer, znode.data)
+  writer.bytes(scope.tree.dataOf(znode))
   writeStat(writer, znode)
   return ErrorCode.ok
 }

@@ -1,9 +1,10 @@
 import { EventType, READ_ACL, type Acl } from '@conclave/protocol'
 import { AclCache } from './acl-cache.ts'
+import { Children } from './children.ts'
+import { DataMemory } from './data-memory.ts'
 import { Quotas } from './quotas.ts'
 import { digestAfterChild, TreeDigest, znodeDigest } from './tree-digest.ts'
 import { WatchManager, WatchMode, type Watcher } from './watch-manager.ts'
-import { dataLength, keepData } from './znode-data.ts'
 import { ZnodeMap } from './znode-map.ts'
 import { ownerKind, Znode } from './znode.ts'
 
@@ -16,6 +17,7 @@ const RESERVED_PATHS: ReadonlySet<string> = new Set([
 ])
 
 const SLASH = 0x2f
+const NO_DATA = Buffer.alloc(0)
 
 /** When and by which transaction something happens. */
 export interface TxnTime {
@@ -38,6 +40,7 @@ export class DataTree {
   readonly containers = new Set<string>()
   readonly ttls = new Set<string>()
   readonly quotas = new Quotas(this)
+  readonly #memory = new DataMemory()
   /** Bytes of all paths and data. */
   #dataBytes = 0
   /** What `above` found last, and where (the root at ''); `?` begins no path. */
@@ -45,7 +48,7 @@ export class DataTree {
   #lastAbove: Znode | undefined
 
   constructor() {
-    for (const path of RESERVED_PATHS) this.insert(path, new Znode('', this.acls.builtIn, 0, 0, 0n))
+    for (const path of RESERVED_PATHS) this.insert(path, new Znode(this.acls.builtIn, 0, 0, 0n), NO_DATA)
     this.setAcl('/zookeeper/config', READ_ACL, -1)
   }
 
@@ -66,6 +69,7 @@ export class DataTree {
   clear(): void {
     for (const znode of this.znodes.values()) this.acls.release(znode.acl)
     this.znodes.clear()
+    this.#memory.clear()
     this.#lastAbovePath = '?'
     this.digest.clear()
     this.quotas.clear()
@@ -76,17 +80,18 @@ export class DataTree {
   }
 
   /** Puts a znode at a path of which nothing is known yet, and tells nobody; `false` where there is one, or no parent. */
-  insert(path: string, znode: Znode): boolean {
+  insert(path: string, znode: Znode, data: Uint8Array | null): boolean {
     const parent = path === '/' ? undefined : this.above(path)
     if (parent === undefined && path !== '/') return false
-    return this.#add(path, znode, parent)
+    return this.#add(path, znode, parent, data)
   }
 
-  /** Returns whether it is new. `data` as for `znodeDigest`. */
-  #add(path: string, znode: Znode, parent: Znode | undefined, data?: Uint8Array | null): boolean {
-    if (parent !== undefined) (parent.children ??= new Set()).add(path)
+  /** Returns whether it is new. */
+  #add(path: string, znode: Znode, parent: Znode | undefined, data: Uint8Array | null): boolean {
     const isNew = this.znodes.set(path, znode)
-    this.#dataBytes += path.length + dataLength(znode.data)
+    if (parent !== undefined && isNew) (parent.children ??= new Children()).add(path)
+    this.#dataBytes += path.length
+    this.#keep(znode, data)
     this.#count(path, znode, data)
     this.#ownerSet(path, znode)?.add(path)
     return isNew
@@ -95,8 +100,10 @@ export class DataTree {
   /** The znode above a path. Siblings mostly come one after the other, so that of the last one is the first guess. */
   above(path: string): Znode | undefined {
     const last = this.#lastAbovePath
-    const isBelow = path.charCodeAt(last.length) === SLASH && path.startsWith(last)
-    if (!isBelow || path.includes('/', last.length + 1)) {
+    const { length } = last
+    // Several times as fast as `startsWith`, which goes character by character.
+    const isBelow = path.charCodeAt(length) === SLASH && path.slice(0, length) === last
+    if (!isBelow || path.includes('/', length + 1)) {
       this.#lastAbovePath = path.slice(0, path.lastIndexOf('/'))
       this.#lastAbove = this.get(this.#lastAbovePath)
     }
@@ -112,8 +119,9 @@ export class DataTree {
   #remove(path: string, znode: Znode): void {
     this.znodes.delete(path)
     if (path === this.#lastAbovePath) this.#lastAbovePath = '?'
-    this.#dataBytes -= path.length + dataLength(znode.data)
+    this.#dataBytes -= path.length + znode.dataLength
     this.#uncount(path, znode)
+    this.#memory.giveBack(znode.kept)
     const owned = this.#ownerSet(path, znode)
     owned?.delete(path)
     if (owned?.size === 0 && ownerKind(znode.owner) === 'session') this.ephemerals.delete(znode.owner)
@@ -130,8 +138,22 @@ export class DataTree {
     return owned
   }
 
-  /** Adds a znode, as it is now, to the digest. `data` as for `znodeDigest`. */
-  #count(path: string, znode: Znode, data?: Uint8Array | null): void {
+  /** The data of a znode, to look at: valid until the tree changes. */
+  dataOf({ kept, dataLength }: Znode): Buffer | null {
+    return this.#memory.view(kept, dataLength)
+  }
+
+  /** Puts data in the place of what a znode had. */
+  #keep(znode: Znode, data: Uint8Array | null): void {
+    const length = lengthOf(data)
+    this.#dataBytes += length - znode.dataLength
+    this.#memory.giveBack(znode.kept)
+    znode.kept = this.#memory.keep(data)
+    znode.dataLength = length
+  }
+
+  /** Adds a znode, as it is now, to the digest. `data`: its own, where they are at hand. */
+  #count(path: string, znode: Znode, data: Uint8Array | null = this.dataOf(znode)): void {
     if (!this.digest.isKnown) return
     znode.digest = znodeDigest(path, znode, data)
     this.digest.add(znode.digest)
@@ -139,7 +161,7 @@ export class DataTree {
 
   /** Takes it out of the digest: before whatever is digested of it changes. */
   #uncount(path: string, znode: Znode): void {
-    if (this.digest.isKnown) this.digest.subtract(znode.digest ?? znodeDigest(path, znode))
+    if (this.digest.isKnown) this.digest.subtract(znode.digest ?? znodeDigest(path, znode, this.dataOf(znode)))
     znode.digest = undefined
   }
 
@@ -170,8 +192,8 @@ export class DataTree {
       there.acl = entry
       return
     }
-    this.#add(path, new Znode(keepData(data), this.acls.acquire(acl), zxid, timeMs, owner), above, data)
-    this.quotas.onChange(path, dataLength(data), 1)
+    this.#add(path, new Znode(this.acls.acquire(acl), zxid, timeMs, owner), above, data)
+    this.quotas.onChange(path, lengthOf(data), 1)
     this.dataWatches.trigger(EventType.nodeCreated, path, zxid, acl)
     this.childWatches.trigger(EventType.nodeChildrenChanged, abovePath, zxid, above.acl.acl)
   }
@@ -216,7 +238,7 @@ export class DataTree {
     if (znode === undefined) return
     const acl = znode.acl.acl
     this.#remove(path, znode)
-    this.quotas.onChange(path, -dataLength(znode.data), -1)
+    this.quotas.onChange(path, -znode.dataLength, -1)
     const told = this.dataWatches.trigger(EventType.nodeDeleted, path, zxid, acl)
     this.childWatches.trigger(EventType.nodeDeleted, path, zxid, acl, told)
     this.childWatches.trigger(EventType.nodeChildrenChanged, abovePath, zxid, above.acl.acl)
@@ -225,10 +247,9 @@ export class DataTree {
   setData(path: string, data: Uint8Array | null, version: number, { zxid, timeMs }: TxnTime): void {
     const znode = this.znodes.get(path)
     if (znode === undefined) return
-    const bytesDiff = dataLength(data) - dataLength(znode.data)
-    this.#dataBytes += bytesDiff
+    const bytesDiff = lengthOf(data) - znode.dataLength
     this.#uncount(path, znode)
-    znode.data = keepData(data)
+    this.#keep(znode, data)
     znode.version = version
     znode.mzxid = zxid
     znode.mtimeMs = timeMs
@@ -239,8 +260,7 @@ export class DataTree {
 
   /** For what the server writes by itself: no version moves on, no digest, and nobody is told. */
   replaceData(znode: Znode, data: Uint8Array): void {
-    this.#dataBytes += data.length - dataLength(znode.data)
-    znode.data = keepData(data)
+    this.#keep(znode, data)
   }
 
   setAcl(path: string, acl: readonly Acl[], version: number): void {
@@ -262,7 +282,7 @@ export class DataTree {
     const root = this.znodes.get('/')
     if (root === undefined) return
     yield ['/', root]
-    const pending = [(root.children ?? []).values()]
+    const pending = [(root.children ?? [])[Symbol.iterator]()]
     for (let last = pending.at(-1); last !== undefined; last = pending.at(-1)) {
       const { value: path, done } = last.next()
       if (done === true) {
@@ -272,7 +292,7 @@ export class DataTree {
       const znode = this.znodes.get(path)
       if (znode === undefined) continue
       yield [path, znode]
-      if (znode.childCount > 0) pending.push(znode.children!.values())
+      if (znode.childCount > 0) pending.push(znode.children![Symbol.iterator]())
     }
   }
 
@@ -306,4 +326,8 @@ export class DataTree {
     this.dataWatches.add(path, watcher, WatchMode.persistent)
     this.childWatches.add(path, watcher, WatchMode.persistent)
   }
+}
+
+function lengthOf(data: Uint8Array | null): number {
+  return data === null ? 0 : data.length
 }

@@ -1,6 +1,5 @@
 import { baseName, parentPath } from '@conclave/protocol'
 import type { DataTree } from './data-tree.ts'
-import { dataBytes, dataLength } from './znode-data.ts'
 import type { Znode } from './znode.ts'
 
 const QUOTA_ROOT = '/zookeeper/quota'
@@ -72,7 +71,7 @@ export class Quotas {
     const limited = this.#limitedAbove(path)
     const stats = limited === undefined ? undefined : this.#tree.get(statsPath(limited))
     if (limited === undefined || stats === undefined) return
-    const { count, bytes } = readFigures(stats)
+    const { count, bytes } = this.#figures(stats)
     this.#write(limited, count + countDiff, bytes + bytesDiff)
   }
 
@@ -83,8 +82,8 @@ export class Quotas {
     const limits = this.#tree.get(`${QUOTA_ROOT}${limited}/${LIMITS}`)
     const stats = this.#tree.get(statsPath(limited))
     if (limits === undefined || stats === undefined) return false
-    const { countHardLimit, byteHardLimit } = readFigures(limits)
-    const used = readFigures(stats)
+    const { countHardLimit, byteHardLimit } = this.#figures(limits)
+    const used = this.#figures(stats)
     const tooMany = countDiff !== 0 && countHardLimit > -1 && used.count + countDiff > countHardLimit
     return tooMany || (bytesDiff !== 0 && byteHardLimit > -1 && used.bytes + bytesDiff > byteHardLimit)
   }
@@ -106,6 +105,10 @@ export class Quotas {
     return undefined
   }
 
+  #figures(znode: Znode): QuotaFigures {
+    return parseQuota(this.#tree.dataOf(znode)?.toString() ?? '')
+  }
+
   #recount(path: string): void {
     let count = 0
     let bytes = 0
@@ -114,7 +117,7 @@ export class Quotas {
       const znode = this.#tree.get(here)
       if (znode === undefined) continue
       count++
-      bytes += dataLength(znode.data)
+      bytes += znode.dataLength
       for (const child of znode.children ?? []) pending.push(child)
     }
     this.#write(path, count, bytes)
@@ -125,10 +128,6 @@ export class Quotas {
     const stats = this.#tree.get(statsPath(path))
     if (stats !== undefined) this.#tree.replaceData(stats, Buffer.from(`count=${count},bytes=${bytes}`))
   }
-}
-
-function readFigures({ data }: Znode): QuotaFigures {
-  return parseQuota(dataBytes(data)?.toString() ?? '')
 }
 
 function statsPath(limited: string): string {

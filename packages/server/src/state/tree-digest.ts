@@ -1,22 +1,19 @@
 import { crc32, crcOfDifference } from './crc32.ts'
-import { MAX_STRING_BYTES, type ZnodeData } from './znode-data.ts'
 import type { Znode } from './znode.ts'
 
 /** Paths up to this length go without an allocation. */
-const SCRATCH_BYTES = Math.max(2048, MAX_STRING_BYTES)
+const SCRATCH_BYTES = 2048
 const scratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES)
 const scratchView = new DataView(scratch.buffer)
 
 /**
  * One znode's part of the digest: CRC-32 over path, data and stat, as a signed number. What lies below `/zookeeper/` does not count,
- * because servers change quota statistics there on their own. (Apache's `DigestCalculator`, version 2.) `data` may be given
- * as the bytes that the znode's were made of, where they are at hand.
+ * because servers change quota statistics there on their own. (Apache's `DigestCalculator`, version 2.)
  */
-export function znodeDigest(path: string, znode: Znode, data: ZnodeData = znode.data): number {
+export function znodeDigest(path: string, znode: Znode, data: Uint8Array | null): number {
   if (isUncounted(path)) return 0
   let crc = path === '/' ? 0 : crcOfPath(path)
-  if (typeof data === 'string') crc = crc32(scratch, scratch.write(data, 0, 'latin1'), crc)
-  else if (data !== null) crc = crc32(data, data.length, crc)
+  if (data !== null) crc = crc32(data, data.length, crc)
   return crc32(scratch, putStat(0, znode), crc)
 }
 

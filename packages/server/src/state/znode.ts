@@ -1,6 +1,7 @@
 import type { JuteWriter } from '@conclave/protocol'
 import type { AclEntry } from './acl-cache.ts'
-import { dataLength, type ZnodeData } from './znode-data.ts'
+import type { Children } from './children.ts'
+import type { KeptData } from './data-memory.ts'
 
 /** The owner of a container znode, in place of a session. (`EphemeralType.CONTAINER_EPHEMERAL_OWNER`) */
 export const CONTAINER_OWNER = -(2n ** 63n)
@@ -37,7 +38,7 @@ class Changes {
   version = 0
   cversion = 0
   aversion = 0
-  children: Set<string> | undefined = undefined
+  children: Children | undefined = undefined
 
   constructor(czxid: number, ctimeMs: number) {
     this.mzxid = czxid
@@ -48,9 +49,11 @@ class Changes {
 
 /** One znode. The fields are those of Apache's `StatPersisted`, and what is derived from them. */
 export class Znode {
-  /** Never changed in place, so a snapshot in progress can hold on to it. */
-  data: ZnodeData
   acl: AclEntry
+  /** Where the tree's `DataMemory` has its data: `DataTree.dataOf` gets them. */
+  kept: KeptData = null
+  /** How many bytes they are. */
+  dataLength = 0
   readonly czxid: number
   readonly ctimeMs: number
   /**
@@ -60,8 +63,7 @@ export class Znode {
   digest: number | undefined = undefined
   #changes: Changes | undefined = undefined
 
-  constructor(data: ZnodeData, acl: AclEntry, czxid: number, ctimeMs: number, owner: bigint) {
-    this.data = data
+  constructor(acl: AclEntry, czxid: number, ctimeMs: number, owner: bigint) {
     this.acl = acl
     this.czxid = czxid
     this.ctimeMs = ctimeMs
@@ -126,16 +128,12 @@ export class Znode {
   }
 
   /** Paths of the children, the very strings that the tree finds them by; made with the first one. */
-  get children(): Set<string> | undefined {
+  get children(): Children | undefined {
     return this.#changes?.children
   }
 
-  set children(children: Set<string> | undefined) {
+  set children(children: Children | undefined) {
     this.#changed.children = children
-  }
-
-  get dataLength(): number {
-    return dataLength(this.data)
   }
 
   get childCount(): number {

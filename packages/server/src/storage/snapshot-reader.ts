@@ -9,7 +9,6 @@ import {
   ZxidDigest,
 } from '@conclave/protocol'
 import type { ServerState } from '../state/server-state.ts'
-import { readData } from '../state/znode-data.ts'
 import { Znode } from '../state/znode.ts'
 import { openSource } from './compression/open-form.ts'
 import { formOf } from './compression/snapshot-form.ts'
@@ -131,7 +130,7 @@ async function readZnodes(window: SnapshotWindow, { tree }: ServerState): Promis
   await window.each(reader => {
     const path = reader.string()
     if (path === '/') return false
-    const data = readData(reader)
+    const data = reader.bytes()
     const aclId = reader.safeInt64()
     const czxid = readZxid(reader)
     const mzxid = readZxid(reader)
@@ -142,7 +141,7 @@ async function readZnodes(window: SnapshotWindow, { tree }: ServerState): Promis
     const aversion = reader.int32()
     const owner = reader.int64()
     const pzxid = readZxid(reader)
-    const znode = new Znode(data, tree.acls.acquireId(aclId), czxid, ctimeMs, owner)
+    const znode = new Znode(tree.acls.acquireId(aclId), czxid, ctimeMs, owner)
     znode.mzxid = mzxid
     znode.mtimeMs = mtimeMs
     znode.version = version
@@ -150,7 +149,7 @@ async function readZnodes(window: SnapshotWindow, { tree }: ServerState): Promis
     znode.aversion = aversion
     znode.pzxid = pzxid
     lastChange = Math.max(lastChange, czxid, mzxid, pzxid)
-    if (tree.insert(path === '' ? '/' : path, znode)) return true
+    if (tree.insert(path === '' ? '/' : path, znode, data)) return true
     refused = path
     return false
   })

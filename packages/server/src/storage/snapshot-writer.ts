@@ -10,7 +10,6 @@ import {
 } from '@conclave/protocol'
 import { BUILT_IN_ID } from '../state/acl-cache.ts'
 import type { ServerState } from '../state/server-state.ts'
-import { writeData } from '../state/znode-data.ts'
 import type { Znode } from '../state/znode.ts'
 import { adler32 } from './checksum.ts'
 import { openSink } from './compression/open-form.ts'
@@ -103,7 +102,8 @@ export async function writeSnapshot(
         continue
       }
       // An access list that the head does not have was given since, and will be again by the log.
-      writeZnode(out.writer, znodePath, znode, znode.acl.id > lastAclId ? BUILT_IN_ID : znode.acl.id)
+      const aclId = znode.acl.id > lastAclId ? BUILT_IN_ID : znode.acl.id
+      writeZnode(out.writer, znodePath, znode, state.tree.dataOf(znode), aclId)
     }
     out.writer.string('/')
     out.seal()
@@ -141,9 +141,15 @@ function writeHead(writer: JuteWriter, state: ServerState): void {
 }
 
 /** Path, data, number of the access list, and the persisted stat. The root is the empty path: `/` marks the end. */
-function writeZnode(writer: JuteWriter, path: string, znode: Znode, aclId: number): void {
+function writeZnode(
+  writer: JuteWriter,
+  path: string,
+  znode: Znode,
+  data: Uint8Array | null,
+  aclId: number,
+): void {
   writer.string(path === '/' ? '' : path)
-  writeData(writer, znode.data)
+  writer.bytes(data)
   writer.safeInt64(aclId)
   writer.safeInt64(znode.czxid)
   writer.safeInt64(znode.mzxid)

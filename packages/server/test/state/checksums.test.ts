@@ -89,13 +89,14 @@ describe('digestAfterChild', () => {
     const before = fc.tuple(cversion, zxid)
     fc.assert(
       fc.property(fc.constantFrom('/', '/a', '/zookeeper/a'), before, before, (path, [c1, z1], [c2, z2]) => {
-        const znode = new Znode('data', new AclCache().builtIn, 7, 1_795_255_120_000, 0n)
+        const data = Buffer.from('data')
+        const znode = new Znode(new AclCache().builtIn, 7, 1_795_255_120_000, 0n)
         znode.cversion = c1
         znode.pzxid = z1
-        const after = digestAfterChild(path, znodeDigest(path, znode), znode, c2, z2)
+        const after = digestAfterChild(path, znodeDigest(path, znode, data), znode, c2, z2)
         znode.cversion = c2
         znode.pzxid = z2
-        expect(after).toBe(znodeDigest(path, znode))
+        expect(after).toBe(znodeDigest(path, znode, data))
       }),
     )
   })

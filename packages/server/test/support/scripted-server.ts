@@ -3,7 +3,6 @@ import { OPEN_ACL, OpCode, type Txn } from '@conclave/protocol'
 import { SimulatedDisk } from '@conclave/testing'
 import { GroupCommit } from '../../src/pipeline/group-commit.ts'
 import type { ServerState } from '../../src/state/server-state.ts'
-import { dataBytes } from '../../src/state/znode-data.ts'
 import type { SnapshotForm } from '../../src/storage/compression/snapshot-form.ts'
 import { DataFolder } from '../../src/storage/data-folder.ts'
 import { recover } from '../../src/storage/recovery.ts'
@@ -75,11 +74,11 @@ export function describeState(state: ServerState): string[] {
   const lines = [`zxid ${state.lastZxid}`, `digest ${state.tree.digest.value}`]
   for (const { id, timeoutMs } of state.sessions.sessions.values()) lines.push(`session ${id} ${timeoutMs}`)
   for (const [path, znode] of state.tree.walk()) {
-    const { data, acl, czxid, mzxid, pzxid, version, cversion, aversion, owner, children } = znode
+    const { acl, czxid, mzxid, pzxid, version, cversion, aversion, owner, children } = znode
     const stat = [czxid, mzxid, pzxid, version, cversion, aversion, owner].join(' ')
     const names = [...(children ?? [])].sort().join(',')
     lines.push(
-      `${path} ${dataBytes(data)?.toString() ?? 'null'} ${stat} ${JSON.stringify(acl.acl)} [${names}]`,
+      `${path} ${state.tree.dataOf(znode)?.toString() ?? 'null'} ${stat} ${JSON.stringify(acl.acl)} [${names}]`,
     )
   }
   return lines.sort()
