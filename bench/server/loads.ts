@@ -252,8 +252,8 @@ async function runFanOut({ endpoint, pid, watchers: size, rounds }: FanOutLoad):
 }
 
 async function runSessions({ endpoint, pid, count, concurrency }: SessionLoad): Promise<LoadFigures> {
-  // The first ones warm the generator up as well.
-  await openMany(endpoint, Math.ceil(count / 5), concurrency)
+  // As many before, to warm up both.
+  await openMany(endpoint, count, concurrency)
   const meter = new Meter(pid)
   await openMany(endpoint, count, concurrency, ms => meter.latencies.add(ms))
   return meter.figures()
