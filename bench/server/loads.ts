@@ -207,19 +207,24 @@ async function runRequests(load: RequestLoad): Promise<LoadFigures> {
   return figures
 }
 
-/** Each millisecond, and in turn on each session, sends what is due by then. */
+/** Sends each millisecond what is due by then, the same on each session; what is due on one goes out together. */
 function pace(
   senders: readonly ((count: number, nowMs: number) => void)[],
   perSecond: number,
   startMs: number,
   isOver: () => boolean,
 ): void {
-  let sent = 0
+  const sent = senders.map(() => 0)
   const timer = setInterval(() => {
     if (isOver()) return clearInterval(timer)
     const nowMs = performance.now()
-    const due = Math.floor(((nowMs - startMs) * perSecond) / 1000)
-    for (; sent < due; sent++) senders[sent % senders.length]!(1, nowMs)
+    const due = ((nowMs - startMs) * perSecond) / 1000
+    for (const [i, send] of senders.entries()) {
+      const count = Math.floor((due + i) / senders.length) - sent[i]!
+      if (count === 0) continue
+      sent[i]! += count
+      send(count, nowMs)
+    }
   }, 1)
 }
 
