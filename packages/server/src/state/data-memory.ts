@@ -15,6 +15,9 @@ const EMPTY = Buffer.alloc(0)
 /** Where data are kept: the address of their block, large data themselves, or `null` for none. */
 export type KeptData = number | Buffer | null
 
+/** The address of no block: whoever asks for the data of a znode that is no longer in the tree shall not get another's. */
+export const GIVEN_BACK = -1
+
 /** Memory for blocks of one size: handed out front to back at first, and then again as they come back. */
 class Slab {
   /** Shared memory, though with nobody: for so much more of the other kind V8 begins a collection of all. */
@@ -66,6 +69,11 @@ export class DataMemory {
   readonly #unused: number[] = []
   /** Slabs that have room, by the units of their blocks. */
   readonly #open: Slab[][] = Array.from({ length: MAX_BLOCK_BYTES / UNIT_BYTES + 1 }, () => [])
+
+  /** How much memory the blocks are part of. */
+  get slabBytes(): number {
+    return (this.#slabs.length - this.#unused.length) * SLAB_BYTES
+  }
 
   /** Copies `data`, because what comes is a view of a network buffer or of a window on the log. */
   keep(data: Uint8Array | null): KeptData {

@@ -1,7 +1,7 @@
 import { EventType, READ_ACL, type Acl } from '@conclave/protocol'
 import { AclCache } from './acl-cache.ts'
 import { Children } from './children.ts'
-import { DataMemory } from './data-memory.ts'
+import { DataMemory, GIVEN_BACK } from './data-memory.ts'
 import { Quotas } from './quotas.ts'
 import { digestAfterChild, TreeDigest, znodeDigest } from './tree-digest.ts'
 import { WatchManager, WatchMode, type Watcher } from './watch-manager.ts'
@@ -122,6 +122,7 @@ export class DataTree {
     this.#dataBytes -= path.length + znode.dataLength
     this.#uncount(path, znode)
     this.#memory.giveBack(znode.kept)
+    znode.kept = GIVEN_BACK
     const owned = this.#ownerSet(path, znode)
     owned?.delete(path)
     if (owned?.size === 0 && ownerKind(znode.owner) === 'session') this.ephemerals.delete(znode.owner)

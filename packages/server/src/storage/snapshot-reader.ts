@@ -55,6 +55,7 @@ export async function readSnapshot(
     if (error instanceof ProtocolError) throw new CorruptDataError(file.path, window.offset, messageOf(error))
     throw error
   } finally {
+    window.close()
     await source.close()
     await handle.close()
   }

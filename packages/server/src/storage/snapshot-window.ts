@@ -1,5 +1,5 @@
 import { JuteReader, ProtocolError } from '@conclave/protocol'
-import { adler32 } from './checksum.ts'
+import { ChecksumMemory } from './checksum/checksum-memory.ts'
 import type { SnapshotSource } from './compression/snapshot-source.ts'
 
 /** How much is read at a time, while nothing else is done. */
@@ -9,13 +9,22 @@ export const SMALL_WINDOW_BYTES: number = 128 << 10
 /** Nothing that is written is as large: a znode holds at most what a request can. */
 const MAX_VALUE_BYTES = 0x1000_0000
 
+/** That of the last window that was closed: each takes gigabytes of addresses until it is collected, though no memory. */
+let spare: ChecksumMemory | undefined
+
+function takeMemory(bytes: number): ChecksumMemory {
+  const taken = spare
+  spare = undefined
+  return taken !== undefined && taken.bytes.length >= bytes ? taken : ChecksumMemory.allocate(bytes)
+}
+
 /** A snapshot that is read front to back, a part of it in memory at a time, with the checksum of what was read. */
 export class SnapshotWindow {
   readonly #source: SnapshotSource
   readonly #windowBytes: number
   /** Used again for each part, so nothing may hold on to views of it. */
-  #buffer: Buffer = Buffer.alloc(0)
-  readonly #reader = new JuteReader(this.#buffer)
+  #memory: ChecksumMemory
+  readonly #reader: JuteReader
   /** Behind what is in the buffer. */
   #end = 0
   /** Where the buffer begins, counted as if nothing were compressed. */
@@ -29,6 +38,13 @@ export class SnapshotWindow {
   constructor(source: SnapshotSource, windowBytes: number) {
     this.#source = source
     this.#windowBytes = windowBytes
+    this.#memory = takeMemory(windowBytes)
+    this.#reader = new JuteReader(this.#memory.bytes, 0, 0)
+  }
+
+  /** Nothing more is read. */
+  close(): void {
+    spare = this.#memory
   }
 
   /** Behind what was read, counted as if nothing were compressed. */
@@ -86,20 +102,21 @@ export class SnapshotWindow {
     this.#base += from
     const wanted = kept + this.#windowBytes
     // A record that is larger than the window lets it grow.
-    const buffer = wanted <= this.#buffer.length ? this.#buffer : Buffer.allocUnsafeSlow(wanted + kept)
-    this.#buffer.copy(buffer, 0, from, this.#end)
+    const isLargeEnough = wanted <= this.#memory.bytes.length
+    const memory = isLargeEnough ? this.#memory : ChecksumMemory.allocate(wanted + kept)
+    this.#memory.bytes.copy(memory.bytes, 0, from, this.#end)
     // The loop has its turn also where the source has all that at hand.
     await new Promise(resolve => setImmediate(resolve))
-    const bytes = await this.#source.read(buffer.subarray(kept, wanted))
+    const bytes = await this.#source.read(memory.bytes.subarray(kept, wanted))
     this.#isLast = bytes < this.#windowBytes
-    this.#buffer = buffer
+    this.#memory = memory
     this.#end = kept + bytes
-    this.#reader.reset(buffer, 0, this.#end)
+    this.#reader.reset(memory.bytes, 0, this.#end)
     this.#summed = 0
   }
 
   #sumUpTo(end: number): void {
-    this.#checksum = adler32(this.#buffer, this.#summed, end, this.#checksum)
+    this.#checksum = this.#memory.adler32(this.#summed, end, this.#checksum)
     this.#summed = end
   }
 }

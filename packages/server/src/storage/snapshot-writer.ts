@@ -11,7 +11,7 @@ import {
 import { BUILT_IN_ID } from '../state/acl-cache.ts'
 import type { ServerState } from '../state/server-state.ts'
 import type { Znode } from '../state/znode.ts'
-import { adler32 } from './checksum.ts'
+import { adler32 } from './checksum/adler32.ts'
 import { openSink } from './compression/open-form.ts'
 import type { SnapshotForm } from './compression/snapshot-form.ts'
 import type { SnapshotSink } from './compression/snapshot-sink.ts'
@@ -95,7 +95,6 @@ export async function writeSnapshot(
     const lastAclId = state.tree.acls.lastId
     let skipped = 0
     for (const [znodePath, znode] of state.tree.walk()) {
-      if (out.writer.length >= SLICE_BYTES) await out.flush()
       // What is newer than the snapshot is in the log.
       if (znode.czxid > zxid) {
         if (++skipped % SLICE_ZNODES === 0) await new Promise(resolve => setImmediate(resolve))
@@ -104,6 +103,8 @@ export async function writeSnapshot(
       // An access list that the head does not have was given since, and will be again by the log.
       const aclId = znode.acl.id > lastAclId ? BUILT_IN_ID : znode.acl.id
       writeZnode(out.writer, znodePath, znode, state.tree.dataOf(znode), aclId)
+      // Not before: a znode that is deleted meanwhile has no data any more.
+      if (out.writer.length >= SLICE_BYTES) await out.flush()
     }
     out.writer.string('/')
     out.seal()

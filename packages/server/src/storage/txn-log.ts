@@ -1,5 +1,6 @@
 import type { Disk, DiskFile } from '@conclave/core'
 import { FILE_VERSION, FileHeader, JuteWriter, LOG_MAGIC } from '@conclave/protocol'
+import { adler32 } from './checksum/adler32.ts'
 import type { DataFolder } from './data-folder.ts'
 import { LOG_HEADER_BYTES } from './log-reader.ts'
 import type { LogThread } from './log-thread/log-thread.ts'
@@ -77,7 +78,7 @@ export class TxnLog {
     if (thread !== undefined && file.descriptor !== undefined) {
       await thread.write(batch, { descriptor: file.descriptor, position: start, sizeBytes: grownBytes })
     } else {
-      sealRecords(batch)
+      sealRecords(batch, (from, to) => adler32(batch, from, to))
       if (grownBytes > 0) await file.truncate(grownBytes)
       if (batch.length <= SYNC_WRITE_BYTES) file.writeSync(batch, start)
       else await file.write(batch, start)

@@ -9,7 +9,7 @@ import {
   type Txn,
 } from '@conclave/protocol'
 import type { TreeDigest } from '../state/tree-digest.ts'
-import { adler32 } from './checksum.ts'
+import { adler32 } from './checksum/adler32.ts'
 import { RECORD_HEAD_BYTES, RECORD_TAIL_BYTES } from './record-frame.ts'
 
 /** Nothing that is written is as large: a request is at most `jute.maxbuffer`, and a multi little more. */

@@ -5,7 +5,7 @@ import { AclCache } from '../../src/state/acl-cache.ts'
 import { crc32, crcOfDifference } from '../../src/state/crc32.ts'
 import { digestAfterChild, znodeDigest } from '../../src/state/tree-digest.ts'
 import { Znode } from '../../src/state/znode.ts'
-import { adler32 } from '../../src/storage/checksum.ts'
+import { adler32 } from '../../src/storage/checksum/adler32.ts'
 
 /** Bytes with something before and behind, and where they lie. */
 const slice = fc

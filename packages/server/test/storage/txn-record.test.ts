@@ -1,6 +1,7 @@
 import { JuteWriter, OPEN_ACL, OpCode, type Txn } from '@conclave/protocol'
 import { expect, test } from 'vitest'
 import { TreeDigest } from '../../src/state/tree-digest.ts'
+import { adler32 } from '../../src/storage/checksum/adler32.ts'
 import { sealRecords } from '../../src/storage/record-frame.ts'
 import { probeRecord, readRecord, writeRecord } from '../../src/storage/txn-record.ts'
 
@@ -71,7 +72,7 @@ test.each(APACHE)(
     const writer = new JuteWriter()
     writeRecord(writer, header, txn, tree, 4_711)
     const ours = writer.copy()
-    sealRecords(ours)
+    sealRecords(ours, (from, to) => adler32(ours, from, to))
     expect(probeRecord(ours, 0, ours.length)).toBe(ours.length)
     expect(readRecord(ours, 0, ours.length)).toEqual({
       header,
@@ -135,7 +136,7 @@ test('log record - all of a batch get their checksums', () => {
     ends.push(writer.length)
   }
   const batch = writer.copy()
-  sealRecords(batch)
+  sealRecords(batch, (from, to) => adler32(batch, from, to))
   for (let at = 0, i = 0; at < batch.length; at = ends[i++]!) {
     expect(probeRecord(batch, at, batch.length)).toBe(ends[i]! - at)
   }

@@ -9,7 +9,7 @@ import { MAX_BATCH_BYTES, SharedOrder, type LogOrder } from './shared-order.ts'
  * after all of them.
  */
 export class LogThread {
-  readonly #order = new SharedOrder()
+  readonly #order = SharedOrder.allocate()
   readonly #worker: Worker
   #isReady = false
   /** The order that is not known to be done. */
@@ -41,7 +41,7 @@ export class LogThread {
   write(batch: Uint8Array, order: Omit<LogOrder, 'lengthBytes'>): Promise<void> {
     assert(this.#pending === undefined, 'one batch is written after the other')
     this.#pending = deferred()
-    this.#order.bytes.set(batch)
+    this.#order.batch.bytes.set(batch)
     this.#order.ask({ ...order, lengthBytes: batch.length })
     return this.#pending.promise
   }

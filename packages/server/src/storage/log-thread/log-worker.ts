@@ -14,8 +14,8 @@ function tell(message: FromLogThread): void {
 }
 
 function carryOut({ descriptor, position, sizeBytes, lengthBytes }: LogOrder): void {
-  const batch = order.bytes.subarray(0, lengthBytes)
-  sealRecords(batch)
+  const batch = order.batch.bytes.subarray(0, lengthBytes)
+  sealRecords(batch, (from, to) => order.batch.adler32(from, to))
   if (sizeBytes > 0) ftruncateSync(descriptor, sizeBytes)
   for (let written = 0; written < lengthBytes;) {
     written += writeSync(descriptor, batch, written, lengthBytes - written, position + written)

@@ -1,3 +1,5 @@
+import { ChecksumMemory, type WasmMemory } from '../checksum/checksum-memory.ts'
+
 /** Larger batches than this are not for the thread; what is not used of it takes no memory. */
 export const MAX_BATCH_BYTES = 4 << 20
 
@@ -17,7 +19,7 @@ export interface LogOrder {
 export interface SharedOrderMemory {
   readonly counts: SharedArrayBuffer
   readonly fields: SharedArrayBuffer
-  readonly bytes: SharedArrayBuffer
+  readonly batch: WasmMemory
 }
 
 const ASKED = 0
@@ -29,21 +31,24 @@ const DONE = 1
  */
 export class SharedOrder {
   readonly memory: SharedOrderMemory
-  readonly bytes: Buffer
+  /** Where the batch is. */
+  readonly batch: ChecksumMemory
   readonly #counts: Int32Array
   readonly #fields: Float64Array
 
-  constructor(
-    memory: SharedOrderMemory = {
-      counts: new SharedArrayBuffer(2 * Int32Array.BYTES_PER_ELEMENT),
-      fields: new SharedArrayBuffer(4 * Float64Array.BYTES_PER_ELEMENT),
-      bytes: new SharedArrayBuffer(MAX_BATCH_BYTES),
-    },
-  ) {
+  constructor(memory: SharedOrderMemory) {
     this.memory = memory
-    this.bytes = Buffer.from(memory.bytes)
+    this.batch = new ChecksumMemory(memory.batch)
     this.#counts = new Int32Array(memory.counts)
     this.#fields = new Float64Array(memory.fields)
+  }
+
+  static allocate(): SharedOrder {
+    return new SharedOrder({
+      counts: new SharedArrayBuffer(2 * Int32Array.BYTES_PER_ELEMENT),
+      fields: new SharedArrayBuffer(4 * Float64Array.BYTES_PER_ELEMENT),
+      batch: ChecksumMemory.allocate(MAX_BATCH_BYTES).memory,
+    })
   }
 
   /** Asks for it. The one before must be done. */
