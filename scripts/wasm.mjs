@@ -2,19 +2,14 @@
 // test sees whether it was.
 
 import { readFileSync, writeFileSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
 import wabt from 'wabt'
 
 const folder = new URL('../packages/server/src/storage/checksum/', import.meta.url)
-const code = new URL('adler32-code.ts', folder)
-
-/** What `adler32-code.ts` should be. */
-export async function codeOfAdler32() {
-  const { parseWat } = await wabt()
-  const source = new URL('adler32.wat', folder)
-  const module = parseWat(fileURLToPath(source), readFileSync(source, 'utf8'), { threads: true, simd: true })
-  const base64 = Buffer.from(module.toBinary({}).buffer).toString('base64')
-  return `/** \`adler32.wat\` as WebAssembly, in Base64. */\nexport const ADLER32_CODE =\n  '${base64}'\n`
-}
-
-if (process.argv[1] === fileURLToPath(import.meta.url)) writeFileSync(code, await codeOfAdler32())
+const source = readFileSync(new URL('adler32.wat', folder), 'utf8')
+const { parseWat } = await wabt()
+const { buffer } = parseWat('adler32.wat', source, { threads: true, simd: true }).toBinary({})
+const base64 = Buffer.from(buffer).toString('base64')
+writeFileSync(
+  new URL('adler32-code.ts', folder),
+  `/** \`adler32.wat\` as WebAssembly, in Base64. */\nexport const ADLER32_CODE =\n  '${base64}'\n`,
+)

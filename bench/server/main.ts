@@ -2,7 +2,7 @@
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { cp, mkdtemp, rm } from 'node:fs/promises'
+import { cp, mkdtemp, open, readdir, rm } from 'node:fs/promises'
 import { loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -149,6 +149,15 @@ async function fill(folder: string): Promise<string> {
   return dataDir
 }
 
+/** What is written back only later would be in the way of what is measured. */
+async function syncFiles(folder: string): Promise<void> {
+  for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile()) continue
+    await using file = await open(join(entry.parentPath, entry.name), 'r')
+    await file.sync()
+  }
+}
+
 async function measureMillion(
   contender: Contender,
   filled: string,
@@ -158,6 +167,7 @@ async function measureMillion(
   const { name } = contender
   const dataDir = join(folder, `${name}-million`)
   await cp(filled, dataDir, { recursive: true })
+  await syncFiles(dataDir)
   const server = await contender.start(dataDir)
   try {
     table.set(`start on ${znodes} znodes: ms`, name, await startMs(server, Math.ceil(runs / 2)))

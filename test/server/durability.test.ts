@@ -1,3 +1,4 @@
+import { readdirSync } from 'node:fs'
 import { ConnectionLossError, ZooKeeper } from '@conclave/client'
 import { EmbeddedServerProcess, eventually, leakGuard } from '@conclave/testing'
 import { expect, test } from 'vitest'
@@ -9,19 +10,24 @@ const PIPELINED = 16
 /** Small, so that kills also hit snapshots and new log files. */
 const SNAP_COUNT = 300
 
+/** Data that make little of a batch, and data of which some dozens make one for the thread of the log. */
+const DATA_BYTES = [10, 10_000]
+
 /** Makes two znodes by one transaction, again and again, and notes what was acknowledged. */
 class Writer {
   readonly #zk: ZooKeeper
   readonly #name: string
+  readonly #dataBytes: number
   readonly acknowledged: string[] = []
   readonly attempted = new Set<string>()
   readonly failures: unknown[] = []
   #next = 0
   #isStopped = false
 
-  constructor(zk: ZooKeeper, name: string) {
+  constructor(zk: ZooKeeper, name: string, dataBytes: number) {
     this.#zk = zk
     this.#name = name
+    this.#dataBytes = dataBytes
   }
 
   /** Goes on until `stop`; failures are noted, as all writes have that are under way when the server dies. */
@@ -38,10 +44,11 @@ class Writer {
     while (!this.#isStopped) {
       const name = `${this.#name}-${this.#next++}`
       this.attempted.add(name)
+      const data = name.padEnd(this.#dataBytes)
       try {
         await this.#zk.multi([
-          { op: 'create', path: `/left/${name}`, data: name },
-          { op: 'create', path: `/right/${name}`, data: name },
+          { op: 'create', path: `/left/${name}`, data },
+          { op: 'create', path: `/right/${name}`, data },
         ])
         this.acknowledged.push(name)
       } catch (error) {
@@ -51,48 +58,57 @@ class Writer {
   }
 }
 
-test('durability - whatever was acknowledged is there after SIGKILL, whole, and nothing else', async () => {
-  const assertClean = leakGuard()
-  const server = await EmbeddedServerProcess.start({ snapCount: SNAP_COUNT })
-  const clients = await Promise.all(
-    Array.from({ length: WRITERS }, () =>
-      ZooKeeper.connect(server.connectString, { establishTimeoutMs: 30_000 }),
-    ),
-  )
-  const reader = clients[0]!
-  const sessions = clients.map(({ session }) => session.sessionId)
-  await reader.create('/left')
-  await reader.create('/right')
-  const writers = clients.map((zk, index) => new Writer(zk, `${index}`))
-  const acknowledged = (): string[] => writers.flatMap(writer => writer.acknowledged)
-  let lastZxid = 0n
+function threadCount({ pid }: EmbeddedServerProcess): number {
+  return readdirSync(`/proc/${pid}/task`).length
+}
 
-  for (let round = 1; round <= ROUNDS; round++) {
-    const writing = writers.map(writer => writer.write())
-    const goal = acknowledged().length + 200 + 37 * round
-    await eventually(() => acknowledged().length >= goal, { everyMs: 1, what: 'the writes of the round' })
-    await server.kill()
-    for (const writer of writers) writer.stop()
-    await server.restart()
-    await Promise.all(writing)
+test.each(DATA_BYTES)(
+  'durability - whatever was acknowledged is there after SIGKILL, whole, and nothing else (%i bytes)',
+  async dataBytes => {
+    const assertClean = leakGuard()
+    const server = await EmbeddedServerProcess.start({ snapCount: SNAP_COUNT })
+    const clients = await Promise.all(
+      Array.from({ length: WRITERS }, () =>
+        ZooKeeper.connect(server.connectString, { establishTimeoutMs: 30_000 }),
+      ),
+    )
+    const reader = clients[0]!
+    const sessions = clients.map(({ session }) => session.sessionId)
+    await reader.create('/left')
+    await reader.create('/right')
+    const writers = clients.map((zk, index) => new Writer(zk, `${index}`, dataBytes))
+    const acknowledged = (): string[] => writers.flatMap(writer => writer.acknowledged)
+    const threadsBefore = threadCount(server)
+    let lastZxid = 0n
 
-    const left = (await reader.getChildren('/left')).children
-    const { children: right, stat } = await reader.getChildren('/right')
-    expect([...left].sort()).toEqual([...right].sort())
-    const present = new Set(left)
-    expect(acknowledged().filter(name => !present.has(name))).toEqual([])
-    expect(left.filter(name => !writers.some(writer => writer.attempted.has(name)))).toEqual([])
-    expect(stat.pzxid).toBeGreaterThan(lastZxid)
-    lastZxid = stat.pzxid
-  }
+    for (let round = 1; round <= ROUNDS; round++) {
+      const writing = writers.map(writer => writer.write())
+      const goal = acknowledged().length + 200 + 37 * round
+      await eventually(() => acknowledged().length >= goal, { everyMs: 1, what: 'the writes of the round' })
+      expect(threadCount(server) - threadsBefore).toBe(dataBytes > 1_000 ? 1 : 0)
+      await server.kill()
+      for (const writer of writers) writer.stop()
+      await server.restart()
+      await Promise.all(writing)
 
-  for (const failure of writers.flatMap(({ failures }) => failures)) {
-    expect(failure).toBeInstanceOf(ConnectionLossError)
-  }
-  // The sessions lived through all of it.
-  await Promise.all(clients.map(zk => zk.sync()))
-  expect(clients.map(({ session }) => session.sessionId)).toEqual(sessions)
-  await Promise.all(clients.map(zk => zk.close()))
-  await server.close()
-  await assertClean()
-})
+      const left = (await reader.getChildren('/left')).children
+      const { children: right, stat } = await reader.getChildren('/right')
+      expect([...left].sort()).toEqual([...right].sort())
+      const present = new Set(left)
+      expect(acknowledged().filter(name => !present.has(name))).toEqual([])
+      expect(left.filter(name => !writers.some(writer => writer.attempted.has(name)))).toEqual([])
+      expect(stat.pzxid).toBeGreaterThan(lastZxid)
+      lastZxid = stat.pzxid
+    }
+
+    for (const failure of writers.flatMap(({ failures }) => failures)) {
+      expect(failure).toBeInstanceOf(ConnectionLossError)
+    }
+    // The sessions lived through all of it.
+    await Promise.all(clients.map(zk => zk.sync()))
+    expect(clients.map(({ session }) => session.sessionId)).toEqual(sessions)
+    await Promise.all(clients.map(zk => zk.close()))
+    await server.close()
+    await assertClean()
+  },
+)

@@ -1,11 +1,15 @@
+import { readFileSync } from 'node:fs'
 import { crc32 as zlibCrc32, deflateSync } from 'node:zlib'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import wabt from 'wabt'
 import { AclCache } from '../../src/state/acl-cache.ts'
 import { crc32, crcOfDifference } from '../../src/state/crc32.ts'
 import { digestAfterChild, znodeDigest } from '../../src/state/tree-digest.ts'
 import { Znode } from '../../src/state/znode.ts'
 import { adler32 } from '../../src/storage/checksum/adler32.ts'
+import { ADLER32_CODE } from '../../src/storage/checksum/adler32-code.ts'
+import { ChecksumMemory } from '../../src/storage/checksum/checksum-memory.ts'
 
 /** Bytes with something before and behind, and where they lie. */
 const slice = fc
@@ -41,6 +45,39 @@ describe('adler32', () => {
   it('does not overflow with the largest sums', () => {
     const bytes = Buffer.alloc(1 << 20, 0xff)
     expect(adler32(bytes, 0, bytes.length)).toBe(zlibAdler32(bytes))
+  })
+})
+
+describe('checksum memory', () => {
+  const memory = ChecksumMemory.allocate(1 << 20)
+
+  it("has zlib's Adler-32, of any part, and goes on where it ended", () => {
+    fc.assert(
+      fc.property(slice, fc.nat(3_000), ({ whole, start, end, bytes }, at) => {
+        memory.bytes.set(whole)
+        const middle = Math.min(start + at, end)
+        expect(memory.adler32(start, end)).toBe(zlibAdler32(bytes))
+        expect(memory.adler32(middle, end, memory.adler32(start, middle))).toBe(zlibAdler32(bytes))
+      }),
+    )
+  })
+
+  it('does not overflow with the largest sums', () => {
+    memory.bytes.fill(0xff)
+    expect(memory.adler32(0, memory.bytes.length)).toBe(zlibAdler32(memory.bytes))
+  })
+
+  it("is another thread's as well", () => {
+    const there = new ChecksumMemory(memory.memory)
+    there.bytes.write('from there', 0)
+    expect(memory.adler32(0, 10)).toBe(zlibAdler32(Buffer.from('from there')))
+  })
+
+  it('runs what `adler32.wat` says', async () => {
+    const { parseWat } = await wabt()
+    const source = new URL('../../src/storage/checksum/adler32.wat', import.meta.url)
+    const module = parseWat('adler32.wat', readFileSync(source, 'utf8'), { threads: true, simd: true })
+    expect(Buffer.from(module.toBinary({}).buffer).toString('base64')).toBe(ADLER32_CODE)
   })
 })
 
