@@ -121,21 +121,6 @@ export class JuteReader {
     return copy
   }
 
-  /** As `bytes`, in a string with a character for each: a copy, and of a few bytes the quickest. */
-  latin1(): string | null {
-    const length = this.#length(1)
-    if (length === -1) return null
-    const at = this.#take(length)
-    return this.#buffer.toString('latin1', at, at + length)
-  }
-
-  /** How long the string or the bytes are that come next, and stay to be read. */
-  nextLength(): number {
-    const length = this.int32()
-    this.#offset -= 4
-    return length
-  }
-
   /** `bytesEach` is the least that one item takes, so that a false count is found before the allocation. */
   vector<T>(bytesEach: number, read: () => T): T[] {
     return this.nullableVector(bytesEach, read) ?? []

@@ -146,13 +146,6 @@ export class JuteWriter {
     this.#buffer.set(value, at + 4)
   }
 
-  /** Jute's `buffer` from a string whose characters are its bytes, one each. */
-  latin1(value: string): void {
-    const at = this.#reserve(4 + value.length)
-    this.#view.setInt32(at, value.length)
-    this.#buffer.write(value, at + 4, value.length, 'latin1')
-  }
-
   /** Bytes as they are, without a length. */
   raw(value: Uint8Array): void {
     const at = this.#reserve(value.length)

@@ -90,14 +90,6 @@ describe('jute', () => {
     reader.finish()
   })
 
-  test('latin1 - reads bytes as a string, and how long it is can be seen before', () => {
-    const reader = new JuteReader(Buffer.from('0000000200ff' + 'ffffffff' + '00000009', 'hex'))
-    expect([reader.nextLength(), reader.latin1()]).toEqual([2, '\u0000ÿ'])
-    expect([reader.nextLength(), reader.latin1()]).toEqual([-1, null])
-    expect(reader.nextLength()).toBe(9)
-    expect(() => reader.latin1()).toThrow(ProtocolError)
-  })
-
   test('skip - passes over exactly those bytes, or over nothing', () => {
     const reader = new JuteReader(Buffer.from('010203', 'hex'))
     expect(reader.skip(Buffer.from('0103', 'hex'))).toBe(false)
