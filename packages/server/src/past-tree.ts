@@ -46,7 +46,14 @@ export class PastTree {
     const data = tree.dataOf(znode)
     const { version, mzxid, mtimeMs } = znode
     const children = Array.from(znode.children ?? [], baseName)
-    return { data: data === null ? null : Buffer.from(data), acl: znode.acl.acl, version, mzxid, mtimeMs, children }
+    return {
+      data: data === null ? null : Buffer.from(data),
+      acl: znode.acl.acl,
+      version,
+      mzxid,
+      mtimeMs,
+      children,
+    }
   }
 }
 

@@ -1,8 +1,8 @@
-import { writeSync } from 'node:fs'
 import { mkdir, open, readdir, rename, rm, stat, type FileHandle } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { Disk, DiskFile } from '../disk.ts'
 import { codeOf } from '../errors.ts'
+import { BlockingFile } from './blocking-file.ts'
 
 class HandleFile implements DiskFile {
   readonly #handle: FileHandle
@@ -29,10 +29,7 @@ class HandleFile implements DiskFile {
   }
 
   writeSync(bytes: Uint8Array, position: number): void {
-    let written = 0
-    while (written < bytes.length) {
-      written += writeSync(this.#handle.fd, bytes, written, bytes.length - written, position + written)
-    }
+    new BlockingFile(this.#handle.fd).write(bytes, position)
   }
 
   async read(into: Uint8Array, position: number): Promise<number> {

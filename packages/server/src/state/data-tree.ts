@@ -162,7 +162,8 @@ export class DataTree {
 
   /** Takes it out of the digest: before whatever is digested of it changes. */
   #uncount(path: string, znode: Znode): void {
-    if (this.digest.isKnown) this.digest.subtract(znode.digest ?? znodeDigest(path, znode, this.dataOf(znode)))
+    if (this.digest.isKnown)
+      this.digest.subtract(znode.digest ?? znodeDigest(path, znode, this.dataOf(znode)))
     znode.digest = undefined
   }
 

@@ -1,7 +1,7 @@
 // The thread's side: seals, writes and syncs one batch of the log after the other.
 
-import { fdatasyncSync, ftruncateSync, writeSync } from 'node:fs'
 import { parentPort, workerData } from 'node:worker_threads'
+import { BlockingFile } from '@conclave/core'
 import { sealRecords } from '../record-frame.ts'
 import type { FromLogThread } from './messages.ts'
 import { SharedOrder, type LogOrder, type SharedOrderMemory } from './shared-order.ts'
@@ -16,11 +16,10 @@ function tell(message: FromLogThread): void {
 function carryOut({ descriptor, position, sizeBytes, lengthBytes }: LogOrder): void {
   const batch = order.batch.bytes.subarray(0, lengthBytes)
   sealRecords(batch, (from, to) => order.batch.adler32(from, to))
-  if (sizeBytes > 0) ftruncateSync(descriptor, sizeBytes)
-  for (let written = 0; written < lengthBytes;) {
-    written += writeSync(descriptor, batch, written, lengthBytes - written, position + written)
-  }
-  fdatasyncSync(descriptor)
+  const file = new BlockingFile(descriptor)
+  if (sizeBytes > 0) file.truncate(sizeBytes)
+  file.write(batch, position)
+  file.sync()
 }
 
 tell({ type: 'ready' })
