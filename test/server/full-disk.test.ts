@@ -62,6 +62,8 @@ test.skipIf(process.getuid?.() !== 0)(
     await Promise.all(Array.from({ length: PIPELINED }, write))
     expect(acknowledged.length).toBeGreaterThan(500)
 
+    expect(server.process.stderr).toMatch(/cannot be written.*ENOSPC/)
+
     const names = async (): Promise<Set<string>> => new Set((await zk.getChildren('/')).children)
     const present = await names()
     expect(acknowledged.filter(path => !present.has(path.slice(1)))).toEqual([])

@@ -58,6 +58,8 @@ export class EmbeddedServer {
   #lock: LockFile | undefined
   #core: ServerCore | undefined
   #idleTimer: Timer | undefined
+  /** Settles when a log that could not be written is given up, and what it has is read again. */
+  #recovering: Promise<void> | undefined
   /** Settles when the tree that is being restored is in place. */
   #restoring: Promise<unknown> | undefined
 
@@ -110,7 +112,9 @@ export class EmbeddedServer {
   async #open(isWritable: boolean): Promise<ServerCore> {
     const owner: CoreOwner = {
       onSessionsConnected: count => this.#onSessionsConnected(count),
-      onFailure: error => void this.#onDiskFailure(error),
+      onFailure: error => {
+        this.#recovering = this.#onDiskFailure(error)
+      },
       clientPort: () => this.#plain?.endpoint.port ?? 0,
       securePort: () => this.secureEndpoint?.port ?? -1,
     }
@@ -244,6 +248,7 @@ export class EmbeddedServer {
     this.#idleTimer?.cancel()
     const stopped = this.#listeners.map(listener => listener.close())
     await this.#restoring
+    await this.#recovering
     if (this.#core !== undefined) await closeCore(this.#core)
     await Promise.all(stopped)
     await removeAddressFile(this.#platform.disk, this.#folder.path)
@@ -262,9 +267,9 @@ export class EmbeddedServer {
     this.#core = undefined
     failed.pipeline.stop()
     await failed.snapshots.settled()
-    if (this.#lifecycle.state !== 'started') return
     try {
       await failed.log.abandon()
+      if (this.#lifecycle.state !== 'started') return
       await this.#open(false)
       this.#logger.log('error', 'the disk refuses writes; reads go on', { error })
       this.#awaitDisk()

@@ -61,7 +61,7 @@ export async function openCore(
   // Apache refuses logs without a snapshot to begin from, even an empty one.
   if (isNew)
     await writeSnapshot(folder, state, { form: settings.snapshotCompression, isDurable: async () => {} })
-  const log = new TxnLog(folder, settings.preAllocBytes, () => new LogThread(logger))
+  const log = new TxnLog(folder, settings.preAllocBytes, () => LogThread.start(logger))
   const stats = new ServerStats()
   const syncWatch = new SyncWatch(stats, { clock: platform.clock, logger }, settings.slowSyncMs)
   const commit: GroupCommit = new GroupCommit(

@@ -19,6 +19,8 @@ export interface EmbeddedServerProcessOptions {
   readonly snapshotCompression?: SnapshotForm
   /** Lines of a `zoo.cfg`, for what else it is told. Its pages are off unless they say otherwise. */
   readonly settings?: Readonly<Record<string, string | number>>
+  /** Of the process, beside that of this one. */
+  readonly env?: Readonly<Record<string, string>>
 }
 
 /** The embedded server as a process of its own, to be killed and started again on its data. */
@@ -83,7 +85,7 @@ export class EmbeddedServerProcess implements AsyncDisposable {
   async restart(): Promise<void> {
     await this.kill()
     const { host, port } = this.#endpoint
-    const { tickTimeMs, snapCount, snapshotCompression, settings } = this.#options
+    const { tickTimeMs, snapCount, snapshotCompression, settings, env } = this.#options
     const args = ['--data-dir', this.dataDir, '--host', host, '--port', String(port)]
     if (tickTimeMs !== undefined) args.push('--tick-time-ms', String(tickTimeMs))
     if (snapCount !== undefined) args.push('--snap-count', String(snapCount))
@@ -91,6 +93,7 @@ export class EmbeddedServerProcess implements AsyncDisposable {
     if (settings !== undefined) args.push('--config', await this.#writeConfig(settings))
     this.#process = new TestProcess(process.execPath, [serverProgram(), ...args], {
       name: 'the embedded server',
+      ...(env !== undefined && { env }),
     })
     this.#endpoint = { host, port: await this.#process.line(parseListening) }
   }

@@ -20,7 +20,10 @@ export const GIVEN_BACK = -1
 
 /** Memory for blocks of one size: handed out front to back at first, and then again as they come back. */
 class Slab {
-  /** Shared memory, though with nobody: for so much more of the other kind V8 begins a collection of all. */
+  /**
+   * Shared memory, though with nobody: whenever there is so much more of the other kind, V8 collects all garbage. Of this it
+   * does not know, so that of a tree that was given up goes only when the heap needs a collection.
+   */
   readonly bytes = Buffer.from(new SharedArrayBuffer(SLAB_BYTES))
   readonly index: number
   readonly units: number

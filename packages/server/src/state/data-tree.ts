@@ -43,7 +43,7 @@ export class DataTree {
   readonly #memory = new DataMemory()
   /** Bytes of all paths and data. */
   #dataBytes = 0
-  /** What `above` found last, and where (the root at ''); `?` begins no path. */
+  /** What `above` found last, and where: the root at '', nothing at '?'. */
   #lastAbovePath = '?'
   #lastAbove: Znode | undefined
 
@@ -71,6 +71,7 @@ export class DataTree {
     this.znodes.clear()
     this.#memory.clear()
     this.#lastAbovePath = '?'
+    this.#lastAbove = undefined
     this.digest.clear()
     this.quotas.clear()
     this.ephemerals.clear()
@@ -118,7 +119,6 @@ export class DataTree {
   /** Takes a znode out. Its parent's list of children is the caller's. */
   #remove(path: string, znode: Znode): void {
     this.znodes.delete(path)
-    if (path === this.#lastAbovePath) this.#lastAbovePath = '?'
     this.#dataBytes -= path.length + znode.dataLength
     this.#uncount(path, znode)
     this.#memory.giveBack(znode.kept)

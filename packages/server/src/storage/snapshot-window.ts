@@ -9,6 +9,7 @@ export const SMALL_WINDOW_BYTES: number = 128 << 10
 /** Nothing that is written is as large: a znode holds at most what a request can. */
 const MAX_VALUE_BYTES = 0x1000_0000
 
+const MAX_SPARE_BYTES = 4 << 20
 /** That of the last window that was closed: each takes gigabytes of addresses until it is collected, though no memory. */
 let spare: ChecksumMemory | undefined
 
@@ -44,7 +45,7 @@ export class SnapshotWindow {
 
   /** Nothing more is read. */
   close(): void {
-    spare = this.#memory
+    if (this.#memory.bytes.length <= MAX_SPARE_BYTES) spare = this.#memory
   }
 
   /** Behind what was read, counted as if nothing were compressed. */

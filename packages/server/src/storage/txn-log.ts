@@ -3,7 +3,7 @@ import { FILE_VERSION, FileHeader, JuteWriter, LOG_MAGIC } from '@conclave/proto
 import { adler32 } from './checksum/adler32.ts'
 import type { DataFolder } from './data-folder.ts'
 import { LOG_HEADER_BYTES } from './log-reader.ts'
-import type { LogThread } from './log-thread/log-thread.ts'
+import { LogThreadEndedError, type LogThread } from './log-thread/log-thread.ts'
 import { sealRecords } from './record-frame.ts'
 
 /** The file grows by this much at a time, so that most syncs need not record a new size. */
@@ -18,7 +18,8 @@ export class TxnLog {
   readonly #folder: DataFolder
   readonly #disk: Disk
   readonly #preallocatedBytes: number
-  readonly #startThread: (() => LogThread) | undefined
+  /** `undefined` once it was called. */
+  #startThread: (() => LogThread | undefined) | undefined
   #thread: LogThread | undefined
   #file: DiskFile | undefined
   /** Behind the last batch that was handed over. */
@@ -32,7 +33,7 @@ export class TxnLog {
   constructor(
     folder: DataFolder,
     preallocatedBytes: number = PREALLOCATED_BYTES,
-    startThread?: () => LogThread,
+    startThread?: () => LogThread | undefined,
   ) {
     this.#preallocatedBytes = preallocatedBytes
     this.#startThread = startThread
@@ -74,10 +75,7 @@ export class TxnLog {
     const end = start + batch.length
     const grownBytes = end + LOG_HEADER_BYTES > this.#sizeBytes ? this.#sizeFor(end) : 0
     if (grownBytes > 0) this.#sizeBytes = grownBytes
-    const thread = this.#threadFor(batch)
-    if (thread !== undefined && file.descriptor !== undefined) {
-      await thread.write(batch, { descriptor: file.descriptor, position: start, sizeBytes: grownBytes })
-    } else {
+    if (!(await this.#writeInThread(file, batch, start, grownBytes))) {
       sealRecords(batch, (from, to) => adler32(batch, from, to))
       if (grownBytes > 0) await file.truncate(grownBytes)
       if (batch.length <= SYNC_WRITE_BYTES) file.writeSync(batch, start)
@@ -91,9 +89,29 @@ export class TxnLog {
     return Math.ceil((end + LOG_HEADER_BYTES) / this.#preallocatedBytes) * this.#preallocatedBytes
   }
 
-  #threadFor({ length }: Buffer): LogThread | undefined {
-    if (length >= BUSY_BATCH_BYTES) this.#thread ??= this.#startThread?.()
-    return this.#thread?.takes(length) === true ? this.#thread : undefined
+  /** `false` where there is no thread that does it, or it ended before it told that it had. */
+  async #writeInThread(
+    { descriptor }: DiskFile,
+    batch: Buffer,
+    position: number,
+    sizeBytes: number,
+  ): Promise<boolean> {
+    if (descriptor === undefined) return false
+    if (batch.length >= BUSY_BATCH_BYTES) this.#startOnce()
+    if (this.#thread?.takes(batch.length) !== true) return false
+    try {
+      await this.#thread.write(batch, { descriptor, position, sizeBytes })
+      return true
+    } catch (error) {
+      if (error instanceof LogThreadEndedError) return false
+      throw error
+    }
+  }
+
+  #startOnce(): void {
+    const start = this.#startThread
+    this.#startThread = undefined
+    if (start !== undefined) this.#thread = start()
   }
 
   async #create(firstZxid: number): Promise<DiskFile> {
@@ -105,6 +123,7 @@ export class TxnLog {
     await file.write(header.view(), 0)
     await file.sync()
     await this.#disk.syncFolder(this.#folder.logVersionPath)
+    this.#lastEnd = LOG_HEADER_BYTES
     this.#sizeBytes = this.#preallocatedBytes
     return file
   }
@@ -126,6 +145,8 @@ export class TxnLog {
     this.#file = undefined
     if (file === undefined) return
     await file.truncate(this.#lastEnd)
+    // So that a power failure does not bring it back; as well as can be, on a disk that fails.
+    await file.sync().catch(() => {})
     await file.close()
   }
 

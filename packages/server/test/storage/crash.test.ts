@@ -117,6 +117,26 @@ test('crash - a disk that fails acknowledges nothing more and is told', async ()
   expect(server.failure).toMatchObject({ code: 'ENOSPC' })
 })
 
+test('crash - what a disk refused is not there, though it was the first of a new log and can be read', async () => {
+  const server = await ScriptedServer.start()
+  for (let i = 0; i < 20; i++) server.create(`/before-${i}`)
+  await server.commit.drain()
+  server.commit.roll()
+  let syncs = 0
+  server.disk.onOperation = operation => {
+    // The first sync is of the header alone; at the second what was written is in the file.
+    if (/^sync .*log\.15$/.test(operation) && ++syncs === 2) server.disk.failure = 'EIO'
+  }
+  server.create('/refused')
+  await server.commit.drain()
+  expect(server.failure).toMatchObject({ code: 'EIO' })
+  server.disk.failure = undefined
+  await server.log.abandon()
+  const { state } = await recover(new DataFolder(server.disk, 'data'), TICK_MS, silentLogger)
+  expect(state.tree.get('/before-19')).toBeDefined()
+  expect(state.tree.get('/refused')).toBeUndefined()
+})
+
 test.each(['none', 'gz', 'snappy'] as const)(
   'crash - while a snapshot is restored, the tree of before is there or the restored one (%s)',
   async form => {

@@ -19,9 +19,41 @@ interface Exports {
 
 const PAGE_BYTES = 64 << 10
 
-/** There is none where the process may not make machine code (`node --jitless`). */
-const wasm = (globalThis as { WebAssembly?: Wasm }).WebAssembly
-let module: object | undefined
+interface Program {
+  readonly wasm: Wasm
+  readonly module: object
+}
+
+/** `null`: there is none, as where the process may not make machine code (`node --jitless`). */
+let program: Program | null | undefined
+
+/** Compiled when it is first needed. */
+function compiled(): Program | null {
+  program ??= compile()
+  return program
+}
+
+function compile(): Program | null {
+  const { WebAssembly: wasm } = globalThis as { WebAssembly?: Wasm }
+  if (wasm === undefined) return null
+  try {
+    return { wasm, module: new wasm.Module(Buffer.from(ADLER32_CODE, 'base64')) }
+  } catch {
+    // A processor without vectors.
+    return null
+  }
+}
+
+/** There is none where addresses are limited (`ulimit -v`): V8 takes ten gigabytes of them for each, whatever its size. */
+function allocate(pages: number): WasmMemory {
+  const wasm = compiled()?.wasm
+  try {
+    if (wasm !== undefined) return new wasm.Memory({ initial: pages, maximum: pages, shared: true })
+  } catch {
+    // Then JavaScript sums.
+  }
+  return { buffer: new SharedArrayBuffer(pages * PAGE_BYTES) }
+}
 
 /** Memory whose Adler-32 is taken where it lies, several times as fast as JavaScript can take that of other memory. */
 export class ChecksumMemory {
@@ -33,19 +65,14 @@ export class ChecksumMemory {
   constructor(memory: WasmMemory) {
     this.memory = memory
     this.bytes = Buffer.from(memory.buffer)
-    if (wasm === undefined) return
-    module ??= new wasm.Module(Buffer.from(ADLER32_CODE, 'base64'))
-    this.#exports = new wasm.Instance(module, { '': { memory } }).exports
+    const found = compiled()
+    if (found === null || !(memory instanceof found.wasm.Memory)) return
+    this.#exports = new found.wasm.Instance(found.module, { '': { memory } }).exports
   }
 
   /** At least so many bytes; not none. */
   static allocate(bytes: number): ChecksumMemory {
-    const pages = Math.ceil(bytes / PAGE_BYTES)
-    return new ChecksumMemory(
-      wasm === undefined
-        ? { buffer: new SharedArrayBuffer(pages * PAGE_BYTES) }
-        : new wasm.Memory({ initial: pages, maximum: pages, shared: true }),
-    )
+    return new ChecksumMemory(allocate(Math.ceil(bytes / PAGE_BYTES)))
   }
 
   /** Of the bytes from `start` to before `end`, continued from `seed`. */

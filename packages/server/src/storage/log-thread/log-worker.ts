@@ -1,7 +1,7 @@
 // The thread's side: seals, writes and syncs one batch of the log after the other.
 
 import { parentPort, workerData } from 'node:worker_threads'
-import { BlockingFile } from '@conclave/core'
+import { BlockingFile, messageOf } from '@conclave/core'
 import { sealRecords } from '../record-frame.ts'
 import type { FromLogThread } from './messages.ts'
 import { SharedOrder, type LogOrder, type SharedOrderMemory } from './shared-order.ts'
@@ -31,5 +31,5 @@ try {
     tell({ type: 'done' })
   }
 } catch (error) {
-  tell({ type: 'failed', error })
+  tell({ type: 'failed', message: messageOf(error), fields: { ...(error as object) } })
 }

@@ -2,4 +2,9 @@
 export type FromLogThread =
   | { readonly type: 'ready' }
   | { readonly type: 'done' }
-  | { readonly type: 'failed'; readonly error: unknown }
+  | {
+      readonly type: 'failed'
+      readonly message: string
+      /** `code`, `errno` and `syscall`, which errors lose on their way between threads. */
+      readonly fields: object
+    }

@@ -15,8 +15,12 @@ export interface LogOrder {
   readonly lengthBytes: number
 }
 
+/** Of how the memory is used: a new version of the program may lie where a running server is from. */
+const LAYOUT = 1
+
 /** The memory that a `SharedOrder` lies in. */
 export interface SharedOrderMemory {
+  readonly layout: number
   readonly counts: SharedArrayBuffer
   readonly fields: SharedArrayBuffer
   readonly batch: WasmMemory
@@ -37,6 +41,7 @@ export class SharedOrder {
   readonly #fields: Float64Array
 
   constructor(memory: SharedOrderMemory) {
+    if (memory.layout !== LAYOUT) throw new Error('the thread is of another version of the server')
     this.memory = memory
     this.batch = new ChecksumMemory(memory.batch)
     this.#counts = new Int32Array(memory.counts)
@@ -45,6 +50,7 @@ export class SharedOrder {
 
   static allocate(): SharedOrder {
     return new SharedOrder({
+      layout: LAYOUT,
       counts: new SharedArrayBuffer(2 * Int32Array.BYTES_PER_ELEMENT),
       fields: new SharedArrayBuffer(4 * Float64Array.BYTES_PER_ELEMENT),
       batch: ChecksumMemory.allocate(MAX_BATCH_BYTES).memory,
