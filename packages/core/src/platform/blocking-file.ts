@@ -16,6 +16,7 @@ export class BlockingFile {
     }
   }
 
+  /** Makes it so long; what is added are zeros. */
   truncate(lengthBytes: number): void {
     ftruncateSync(this.#descriptor, lengthBytes)
   }
