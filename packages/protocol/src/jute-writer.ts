@@ -1,6 +1,8 @@
 import { ProtocolError } from './protocol-error.ts'
 
 const INITIAL_BYTES = 512
+/** From here on the way out of JavaScript is worth it. */
+const MIN_FILL_BYTES = 256
 
 /**
  * Appends Jute's primitive types, big-endian, to one growing buffer. Made to be used again: `reset` keeps the
@@ -144,6 +146,19 @@ export class JuteWriter {
     const at = this.#reserve(4 + value.length)
     this.#view.setInt32(at, value.length)
     this.#buffer.set(value, at + 4)
+  }
+
+  /**
+   * As `bytes`, of bytes in shared memory. From there `set` goes byte by byte, unless both sides are aligned alike: most of
+   * a microsecond for a KB, of which `fill` takes a third.
+   */
+  sharedBytes(value: Buffer | null): void {
+    if (value === null) return this.int32(-1)
+    const { length } = value
+    const at = this.#reserve(4 + length)
+    this.#view.setInt32(at, length)
+    if (length < MIN_FILL_BYTES) this.#buffer.set(value, at + 4)
+    else this.#buffer.fill(value, at + 4, at + 4 + length)
   }
 
   /** Bytes as they are, without a length. */

@@ -90,6 +90,19 @@ describe('jute', () => {
     reader.finish()
   })
 
+  test('shared bytes - are written as any others, few or many', () => {
+    for (const length of [0, 1, 255, 256, 5_000]) {
+      const shared = Buffer.from(new SharedArrayBuffer(length + 3)).subarray(3)
+      shared.forEach((_, i) => (shared[i] = i))
+      const [writer, expected] = [new JuteWriter(), new JuteWriter()]
+      writer.sharedBytes(shared)
+      writer.sharedBytes(null)
+      expected.bytes(Buffer.from(shared))
+      expected.bytes(null)
+      expect(writer.copy()).toEqual(expected.copy())
+    }
+  })
+
   test('skip - passes over exactly those bytes, or over nothing', () => {
     const reader = new JuteReader(Buffer.from('010203', 'hex'))
     expect(reader.skip(Buffer.from('0103', 'hex'))).toBe(false)

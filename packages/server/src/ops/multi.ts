@@ -162,7 +162,7 @@ function writeReadResult(
   }
   writeResultHeader(writer, OpCode[op], false, 0)
   if (op === 'getData') {
-    writer.bytes(scope.tree.dataOf(znode))
+    writer.sharedBytes(scope.tree.dataOf(znode))
     return writeStat(writer, znode)
   }
   writer.vector([...(znode.children ?? [])], child => writer.string(baseName(child)))

@@ -28,7 +28,7 @@ export const getData: ReadOperation = (scope, reader, writer) => {
   const znode = readable(scope, path)
   if (typeof znode === 'number') return znode
   if (watch) scope.tree.dataWatches.add(path, scope.watcher, WatchMode.standard)
-  writer.bytes(scope.tree.dataOf(znode))
+  writer.sharedBytes(scope.tree.dataOf(znode))
   writeStat(writer, znode)
   return ErrorCode.ok
 }

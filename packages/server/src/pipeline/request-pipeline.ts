@@ -218,6 +218,7 @@ export class RequestPipeline implements ConnectionOwner {
 
   #endTurn(): void {
     this.#nowMs = 0
+    this.#transactions.endTurn()
     this.#replies.settle()
   }
 

@@ -9,6 +9,8 @@ export class TransactionStage {
   readonly #commit: GroupCommit
   readonly #clock: Clock
   readonly #onTransaction: () => void
+  /** The time of this turn, which all its transactions have; 0: none has asked for it. */
+  #timeMs = 0
 
   constructor(state: ServerState, commit: GroupCommit, clock: Clock, onTransaction: () => void) {
     this.#state = state
@@ -42,11 +44,16 @@ export class TransactionStage {
     this.#onTransaction()
   }
 
+  endTurn(): void {
+    this.#timeMs = 0
+  }
+
   #header(
     sessionId: bigint,
     cxid: number,
     { type }: Txn,
   ): { sessionId: bigint; cxid: number; zxid: number; timeMs: number; type: number } {
-    return { sessionId, cxid, zxid: this.#state.lastZxid + 1, timeMs: this.#clock.wallMs(), type }
+    if (this.#timeMs === 0) this.#timeMs = this.#clock.wallMs()
+    return { sessionId, cxid, zxid: this.#state.lastZxid + 1, timeMs: this.#timeMs, type }
   }
 }

@@ -7,8 +7,6 @@ const UNIT_BITS = 12
 const UNIT_MASK = UNITS_PER_SLAB - 1
 /** What is larger has memory of its own: its bookkeeping no longer matters. */
 export const MAX_BLOCK_BYTES = 1024
-/** At most so many bytes are quicker copied one by one. */
-const FEW_BYTES = 16
 
 const EMPTY = Buffer.alloc(0)
 
@@ -88,7 +86,7 @@ export class DataMemory {
     const slab = open.at(-1) ?? this.#addSlab(unitsOf(length))
     const unit = slab.take()
     if (slab.isFull) open.pop()
-    copy(data, slab.bytes, unit * UNIT_BYTES)
+    slab.bytes.set(data, unit * UNIT_BYTES)
     return (slab.index << UNIT_BITS) | unit
   }
 
@@ -131,10 +129,4 @@ export class DataMemory {
 
 function unitsOf(length: number): number {
   return Math.ceil(length / UNIT_BYTES)
-}
-
-function copy(from: Uint8Array, to: Uint8Array, start: number): void {
-  const { length } = from
-  if (length > FEW_BYTES) to.set(from, start)
-  else for (let i = 0; i < length; i++) to[start + i] = from[i]!
 }

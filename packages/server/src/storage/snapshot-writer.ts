@@ -146,11 +146,11 @@ function writeZnode(
   writer: JuteWriter,
   path: string,
   znode: Znode,
-  data: Uint8Array | null,
+  data: Buffer | null,
   aclId: number,
 ): void {
   writer.string(path === '/' ? '' : path)
-  writer.bytes(data)
+  writer.sharedBytes(data)
   writer.safeInt64(aclId)
   writer.safeInt64(znode.czxid)
   writer.safeInt64(znode.mzxid)
