@@ -9,6 +9,7 @@ export const SMALL_WINDOW_BYTES: number = 128 << 10
 /** Nothing that is written is as large: a znode holds at most what a request can. */
 const MAX_VALUE_BYTES = 0x1000_0000
 
+/** One that had to grow for a large value is not kept. */
 const MAX_SPARE_BYTES = 4 << 20
 /** That of the last window that was closed: each takes gigabytes of addresses until it is collected, though no memory. */
 let spare: ChecksumMemory | undefined
