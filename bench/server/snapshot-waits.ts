@@ -57,9 +57,10 @@ function waits(latencies: Latencies): Waits {
   return { count: latencies.count, p99Ms: latencies.quantile(0.99), longestMs: latencies.quantile(1) }
 }
 
-/** Also the one that is being written, whatever it is called until it is done. */
+/** Also the one that is being written, whatever it is called until it is done; none that waits for its removal. */
 function snapshots(dataDir: string): string[] {
-  return readdirSync(join(dataDir, 'version-2')).filter(name => name.includes('snapshot.'))
+  const names = readdirSync(join(dataDir, 'version-2'))
+  return names.filter(name => name.includes('snapshot.') && !name.includes('removed.'))
 }
 
 function newBytes(dataDir: string, known: ReadonlySet<string>): number {

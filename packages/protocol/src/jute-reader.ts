@@ -70,7 +70,10 @@ export class JuteReader {
 
   /** Signed, 8 bytes. */
   int64(): bigint {
-    return this.#view.getBigInt64(this.#take(8))
+    const at = this.#take(8)
+    // What it mostly is where a session may be named and none is: without an object that is made for it.
+    if (this.#view.getInt32(at) === 0 && this.#view.getInt32(at + 4) === 0) return 0n
+    return this.#view.getBigInt64(at)
   }
 
   /** A 64-bit value as a number: exact for times; precision is lost beyond 2^53. */

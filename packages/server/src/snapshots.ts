@@ -5,7 +5,7 @@ import type { ServerState } from './state/server-state.ts'
 import type { SnapshotForm } from './storage/compression/snapshot-form.ts'
 import type { DataFolder, ZxidFile } from './storage/data-folder.ts'
 import { recoverAt } from './storage/recovery.ts'
-import { purge } from './storage/retention.ts'
+import { Retention } from './storage/retention.ts'
 import { writeSnapshot, type WrittenSnapshot } from './storage/snapshot-writer.ts'
 import { DataFolderError } from './storage/storage-errors.ts'
 
@@ -18,7 +18,7 @@ export class Snapshots {
   readonly #state: ServerState
   readonly #commit: GroupCommit
   readonly #every: number
-  readonly #keep: number
+  readonly #retention: Retention
   readonly #form: SnapshotForm
   readonly #logger: Logger
   readonly #clock: Clock
@@ -46,7 +46,7 @@ export class Snapshots {
     this.#state = state
     this.#commit = commit
     this.#every = options.every
-    this.#keep = options.keep
+    this.#retention = new Retention(folder, options.keep, options.clock)
     this.#form = options.form
     this.#since = options.since
     this.#logger = options.logger
@@ -76,28 +76,35 @@ export class Snapshots {
     })
   }
 
-  /** One after the other, each with what it makes unneeded removed. */
+  /** One after the other; what each makes unneeded is removed before the next. */
   #run(take: () => Promise<ZxidFile>): Promise<ZxidFile> {
-    const running = this.#after(this.#running, take)
-    const ended: Promise<void> = running
+    const taking = this.#after(this.#running, take)
+    const ended: Promise<void> = taking
       .then(
-        () => {},
+        () => this.#purge(),
         () => {},
       )
       .then(() => {
         if (this.#running === ended) this.#running = undefined
       })
     this.#running = ended
-    return running
+    return taking
   }
 
   async #after(before: Promise<void> | undefined, take: () => Promise<ZxidFile>): Promise<ZxidFile> {
     await before
     this.#since = 0
     this.#commit.roll()
-    const taken = await take()
-    await purge(this.#folder, this.#keep)
-    return taken
+    return take()
+  }
+
+  /** What cannot be removed takes space, nothing else. */
+  async #purge(): Promise<void> {
+    try {
+      await this.#retention.purge()
+    } catch (error) {
+      this.#logger.log('error', 'old snapshots and logs could not be removed', { error })
+    }
   }
 
   async #take(): Promise<WrittenSnapshot> {
@@ -118,8 +125,9 @@ export class Snapshots {
     if (this.#commit.failed) throw new DataFolderError('the transaction log cannot be written')
   }
 
-  /** Waits for those that are being taken. */
+  /** Waits for those that are being taken. None may be taken after it. */
   async settled(): Promise<void> {
+    this.#retention.hurry()
     await this.#running
   }
 }

@@ -150,4 +150,14 @@ export class DataFolder {
   temporaryPath(path: string): string {
     return `${this.versionPath}/${TEMPORARY_PREFIX}${path.slice(path.lastIndexOf('/') + 1)}`
   }
+
+  /** Where a file waits for its removal. */
+  asidePath({ path, name }: ZxidFile): string {
+    return `${path.slice(0, -name.length)}${TEMPORARY_PREFIX}removed.${name}`
+  }
+
+  /** Makes earlier creations, renames and removals of snapshots and logs durable. */
+  async sync(): Promise<void> {
+    for (const folder of this.#versionPaths) await this.disk.syncFolder(folder)
+  }
 }

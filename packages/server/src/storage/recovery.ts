@@ -97,10 +97,10 @@ async function replay(
 ): Promise<number> {
   takeDigest(state, digest)
   const snapshotZxid = state.lastZxid
-  // The last log that begins no later than the snapshot may hold the transactions just after it.
+  // The last log that begins no later than what comes after the snapshot holds that, if any does.
   const first = Math.max(
     0,
-    logs.findLastIndex(({ zxid }) => zxid <= snapshotZxid),
+    logs.findLastIndex(({ zxid }) => zxid <= snapshotZxid + 1),
   )
   let replayedCount = 0
   let previous = snapshotZxid

@@ -1,4 +1,4 @@
-import { silentLogger, type Random } from '@conclave/core'
+import { nodePlatform, silentLogger, type Random } from '@conclave/core'
 import { Readable } from 'node:stream'
 import { OpCode } from '@conclave/protocol'
 import { SimulatedDisk } from '@conclave/testing'
@@ -7,7 +7,7 @@ import { receiveSnapshot, replaceTree } from '../../src/restore.ts'
 import type { SnapshotForm } from '../../src/storage/compression/snapshot-form.ts'
 import { DataFolder } from '../../src/storage/data-folder.ts'
 import { recover } from '../../src/storage/recovery.ts'
-import { purge } from '../../src/storage/retention.ts'
+import { Retention } from '../../src/storage/retention.ts'
 import { describeState, ScriptedServer, TICK_MS } from '../support/scripted-server.ts'
 
 function seededRandom(seed: number): Random {
@@ -36,6 +36,7 @@ async function crashes(
 ): Promise<{ crashes: Crash[]; states: Map<number, string[]> }> {
   const random = seededRandom(seed)
   const server = await ScriptedServer.start()
+  const retention = new Retention(server.folder, 2, nodePlatform.clock)
   const found: Crash[] = []
   const states = new Map<number, string[]>([[0, describeState(server.state)]])
   server.disk.onOperation = operation => {
@@ -60,7 +61,7 @@ async function crashes(
     if (step % 7 === 6) {
       server.commit.roll()
       await server.snapshot(form)
-      await purge(server.folder, 2)
+      await retention.purge()
     }
   }
   await server.commit.drain()

@@ -7,18 +7,11 @@ import { LatencyStats } from '../../src/admin/server-stats.ts'
 import { Snapshots } from '../../src/snapshots.ts'
 import { ServerState } from '../../src/state/server-state.ts'
 import { DataFolder } from '../../src/storage/data-folder.ts'
-import { recover } from '../../src/storage/recovery.ts'
-import { purge } from '../../src/storage/retention.ts'
 import { readSnapshot } from '../../src/storage/snapshot-reader.ts'
 import { CorruptDataError } from '../../src/storage/storage-errors.ts'
 import { describeState, ScriptedServer, TICK_MS } from '../support/scripted-server.ts'
 
 const FORMS = ['none', 'gz', 'snappy'] as const
-
-async function reread(server: ScriptedServer): Promise<string[]> {
-  const { state } = await recover(new DataFolder(server.disk, 'data'), TICK_MS, silentLogger)
-  return describeState(state)
-}
 
 test.each(FORMS)('snapshot - read back, it is the state (%s)', async form => {
   const server = await ScriptedServer.start()
@@ -52,7 +45,7 @@ test.each(FORMS)('snapshot - read back, it is the state (%s)', async form => {
   expect(zxid).toBe(server.state.lastZxid)
   const reading = await readSnapshot(server.disk, written, new ServerState(TICK_MS))
   expect(reading).toMatchObject({ lastZxid: zxid, isExact: true })
-  expect(await reread(server)).toEqual(describeState(server.state))
+  expect(await server.reread()).toEqual(describeState(server.state))
 })
 
 test.each(FORMS)(
@@ -88,7 +81,7 @@ test.each(FORMS)(
     }
     expect(changes).toBeGreaterThan(5)
     await server.commit.drain()
-    expect(await reread(server)).toEqual(describeState(server.state))
+    expect(await server.reread()).toEqual(describeState(server.state))
   },
 )
 
@@ -123,27 +116,12 @@ test.each(FORMS)('snapshot - one that is damaged is passed over for the one befo
     const damaged = Buffer.from(bytes)
     damaged[at]! ^= 0x41
     server.disk.put(path, damaged)
-    expect(await reread(server), `damaged at ${at}`).toEqual(describeState(server.state))
+    expect(await server.reread(), `damaged at ${at}`).toEqual(describeState(server.state))
   }
   for (let length = 0; length < bytes.length; length++) {
     server.disk.put(path, bytes.subarray(0, length))
-    expect(await reread(server), `cut at ${length}`).toEqual(describeState(server.state))
+    expect(await server.reread(), `cut at ${length}`).toEqual(describeState(server.state))
   }
-})
-
-test('retention - keeps the newest snapshots and the logs since the oldest of them', async () => {
-  const server = await ScriptedServer.start()
-  for (let i = 0; i < 6; i++) {
-    server.create(`/znode-${i}`)
-    await server.commit.drain()
-    server.commit.roll()
-    await server.snapshot(FORMS[i % FORMS.length])
-  }
-  await purge(server.folder, 3)
-  const kept = (await server.folder.snapshots()).map(({ name }) => name)
-  expect(kept).toEqual(['snapshot.4', 'snapshot.5.gz', 'snapshot.6.snappy'])
-  expect((await server.folder.logs()).map(({ zxid }) => zxid)).toEqual([4, 5, 6])
-  expect(await reread(server)).toEqual(describeState(server.state))
 })
 
 test.each(FORMS)('snapshot - larger than what is in memory at a time, it is read back (%s)', async form => {
@@ -153,7 +131,25 @@ test.each(FORMS)('snapshot - larger than what is in memory at a time, it is read
   await server.commit.drain()
   await server.snapshot(form)
   await server.disk.remove('data/version-2/log.1')
-  expect(await reread(server)).toEqual(describeState(server.state))
+  expect(await server.reread()).toEqual(describeState(server.state))
+})
+
+test('snapshot - of the logs only those are read that hold what comes after it', async () => {
+  const server = await ScriptedServer.start()
+  for (const path of ['/a', '/b']) {
+    server.create(path)
+    await server.commit.drain()
+    server.commit.roll()
+    await server.snapshot()
+  }
+  server.create('/c')
+  await server.commit.drain()
+  const opened: string[] = []
+  server.disk.onOperation = operation => {
+    if (operation.startsWith('open ')) opened.push(operation.slice(operation.lastIndexOf('/') + 1))
+  }
+  expect(await server.reread()).toEqual(describeState(server.state))
+  expect(opened).toEqual(['snapshot.2', 'log.3'])
 })
 
 test('snapshot - of two of one zxid the one that is not compressed is read, and the other where it is damaged', async () => {
@@ -168,7 +164,7 @@ test('snapshot - of two of one zxid the one that is not compressed is read, and 
     'snapshot.1',
   ])
   for (const { path } of snapshots.toReversed()) {
-    expect(await reread(server)).toEqual(describeState(server.state))
+    expect(await server.reread()).toEqual(describeState(server.state))
     server.disk.put(path, Buffer.from('damaged'))
   }
 })

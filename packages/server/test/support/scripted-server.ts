@@ -67,6 +67,11 @@ export class ScriptedServer {
   snapshot(form: SnapshotForm = 'none'): Promise<WrittenSnapshot> {
     return writeSnapshot(this.folder, this.state, { form, isDurable: () => this.commit.drain() })
   }
+
+  /** The state as it is on the disk, described. */
+  async reread(): Promise<string[]> {
+    return describeState((await recover(new DataFolder(this.disk, 'data'), TICK_MS, silentLogger)).state)
+  }
 }
 
 /** What a tree holds, as text, to be compared. */

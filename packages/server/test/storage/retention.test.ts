@@ -1,0 +1,79 @@
+import { nodePlatform } from '@conclave/core'
+import { expect, test } from 'vitest'
+import { Retention } from '../../src/storage/retention.ts'
+import { describeState, ScriptedServer } from '../support/scripted-server.ts'
+
+const FORMS = ['none', 'gz', 'snappy'] as const
+
+/** Each after a transaction in a log of its own. */
+async function takeSnapshots(server: ScriptedServer, count: number, data?: string): Promise<void> {
+  for (let i = 0; i < count; i++) {
+    server.create(`/znode-${server.state.lastZxid}`, data)
+    await server.commit.drain()
+    server.commit.roll()
+    await server.snapshot(FORMS[i % FORMS.length])
+  }
+}
+
+function retentionOf({ folder }: ScriptedServer, keep: number): Retention {
+  return new Retention(folder, keep, nodePlatform.clock)
+}
+
+async function namesOf({ disk, folder }: ScriptedServer): Promise<string[]> {
+  return [...(await disk.list(folder.versionPath))].sort()
+}
+
+test('retention - keeps the newest snapshots and the logs since the oldest of them', async () => {
+  const server = await ScriptedServer.start()
+  await takeSnapshots(server, 6)
+  await retentionOf(server, 3).purge()
+  const kept = (await server.folder.snapshots()).map(({ name }) => name)
+  expect(kept).toEqual(['snapshot.4', 'snapshot.5.gz', 'snapshot.6.snappy'])
+  expect((await server.folder.logs()).map(({ zxid }) => zxid)).toEqual([4, 5, 6])
+  expect(await server.reread()).toEqual(describeState(server.state))
+})
+
+test('retention - who reads a file when it is set aside has until the next purge; then it is cut down in pieces', async () => {
+  const server = await ScriptedServer.start()
+  const { disk, folder } = server
+  const retention = retentionOf(server, 1)
+  await takeSnapshots(server, 1, 'x'.repeat(10 << 20))
+  await takeSnapshots(server, 1)
+  const [log] = await folder.logs()
+  const contents = disk.bytes(log!.path)
+  const reader = await disk.open(log!.path, 'existing')
+  await retention.purge()
+  expect(await folder.logs()).toHaveLength(1)
+  const read = Buffer.alloc(contents.length)
+  await reader.read(read, 0)
+  expect(read.equals(contents)).toBe(true)
+
+  const sizes: number[] = []
+  disk.onOperation = operation => {
+    if (operation !== `truncate ${folder.asidePath(log!)}`) return
+    void reader.sizeBytes().then(bytes => sizes.push(bytes))
+  }
+  await takeSnapshots(server, 1)
+  await retention.purge()
+  expect(sizes).toEqual([contents.length - (4 << 20), contents.length - (8 << 20)])
+  const aside = (await namesOf(server)).filter(name => name.startsWith('tmp.'))
+  expect(aside).toEqual(['tmp.removed.log.2', 'tmp.removed.snapshot.2'])
+})
+
+test('retention - in a hurry it removes a file as a whole, and what is aside when the server ends goes at the next start', async () => {
+  const server = await ScriptedServer.start()
+  const retention = retentionOf(server, 1)
+  await takeSnapshots(server, 1, 'x'.repeat(10 << 20))
+  await takeSnapshots(server, 1)
+  await retention.purge()
+  retention.hurry()
+  const operations: string[] = []
+  server.disk.onOperation = operation => operations.push(operation)
+  await takeSnapshots(server, 1)
+  await retention.purge()
+  expect(
+    operations.filter(operation => operation.startsWith('truncate') && operation.includes('removed')),
+  ).toEqual([])
+  await ScriptedServer.start(server.disk)
+  expect((await namesOf(server)).filter(name => name.startsWith('tmp.'))).toEqual([])
+})
