@@ -24,7 +24,7 @@ export async function receiveSnapshot(
   parts: AsyncIterable<Uint8Array>,
   tickMs: number,
 ): Promise<ReceivedTree> {
-  const path = folder.temporaryPath('received')
+  const path = folder.temporaryPath(`${folder.versionPath}/received`)
   const file = await folder.disk.open(path, 'create-or-open')
   try {
     await file.truncate(0)

@@ -94,7 +94,7 @@ export class Snapshots {
   async #after(before: Promise<void> | undefined, take: () => Promise<ZxidFile>): Promise<ZxidFile> {
     await before
     this.#since = 0
-    this.#commit.roll()
+    await this.#commit.roll()
     return take()
   }
 

@@ -80,8 +80,10 @@ export class GroupCommit {
     else this.#schedule()
   }
 
-  /** The next batch begins a new log file. */
-  roll(): void {
+  /** Lets what is appended from then on begin a new log file. Resolves when it will. */
+  async roll(): Promise<void> {
+    // Where the disk refuses, the batch that needs the file will say so.
+    await this.#log.prepareNext().catch(() => {})
     // What is gathering was told where it begins, so it still goes to the present file.
     if (this.#gathering.length > 0) this.#rollAfterNext = true
     else this.#rollNow()

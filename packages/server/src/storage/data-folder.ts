@@ -147,13 +147,20 @@ export class DataFolder {
     return `${this.versionPath}/snapshot.${zxid.toString(16)}${EXTENSIONS[form]}`
   }
 
+  /** What a file is called until it is complete. */
   temporaryPath(path: string): string {
-    return `${this.versionPath}/${TEMPORARY_PREFIX}${path.slice(path.lastIndexOf('/') + 1)}`
+    const nameStart = path.lastIndexOf('/') + 1
+    return `${path.slice(0, nameStart)}${TEMPORARY_PREFIX}${path.slice(nameStart)}`
+  }
+
+  /** What the next log is called until it is begun. */
+  get nextLogPath(): string {
+    return this.temporaryPath(`${this.logVersionPath}/log`)
   }
 
   /** Where a file waits for its removal. */
   asidePath({ path, name }: ZxidFile): string {
-    return `${path.slice(0, -name.length)}${TEMPORARY_PREFIX}removed.${name}`
+    return this.temporaryPath(`${path.slice(0, -name.length)}removed.${name}`)
   }
 
   /** Makes earlier creations, renames and removals of snapshots and logs durable. */

@@ -22,6 +22,8 @@ export class TxnLog {
   #startThread: (() => LogThread | undefined) | undefined
   #thread: LogThread | undefined
   #file: DiskFile | undefined
+  /** What will be the next log: it has its name only when it is begun. */
+  #next: Promise<DiskFile> | undefined
   /** Behind the last batch that was handed over. */
   #offset = LOG_HEADER_BYTES
   #sizeBytes = 0
@@ -44,6 +46,11 @@ export class TxnLog {
   /** Where the next batch will begin in its file. Known as soon as `write` was called. */
   get nextOffset(): number {
     return this.#rolling ? LOG_HEADER_BYTES : this.#offset
+  }
+
+  /** Makes the next file ready, so that the batch that begins it need not wait for that. */
+  async prepareNext(): Promise<void> {
+    await this.#prepared()
   }
 
   /** The next batch begins a new file. */
@@ -69,9 +76,7 @@ export class TxnLog {
   }
 
   async #write(batch: Buffer, start: number, firstZxid: number, rolled: boolean): Promise<void> {
-    if (rolled) await this.#finish(this.#lastEnd)
-    this.#file ??= await this.#create(firstZxid)
-    const file = this.#file
+    const file = rolled || this.#file === undefined ? await this.#begin(firstZxid) : this.#file
     const end = start + batch.length
     const grownBytes = end + LOG_HEADER_BYTES > this.#sizeBytes ? this.#sizeFor(end) : 0
     if (grownBytes > 0) this.#sizeBytes = grownBytes
@@ -114,18 +119,47 @@ export class TxnLog {
     if (start !== undefined) this.#thread = start()
   }
 
-  async #create(firstZxid: number): Promise<DiskFile> {
-    const file = await this.#disk.open(this.#folder.logPath(firstZxid), 'create-or-open')
-    const header = new JuteWriter(LOG_HEADER_BYTES)
-    FileHeader.write(header, { magic: LOG_MAGIC, version: FILE_VERSION, dbId: 0n })
-    await file.truncate(0)
-    await file.truncate(this.#preallocatedBytes)
-    await file.write(header.view(), 0)
-    await file.sync()
-    await this.#disk.syncFolder(this.#folder.logVersionPath)
+  /** Ends the present file, if there is one, and begins the next. */
+  async #begin(firstZxid: number): Promise<DiskFile> {
+    const [, file] = await Promise.all([this.#finish(this.#lastEnd), this.#nameNext(firstZxid)])
+    this.#file = file
     this.#lastEnd = LOG_HEADER_BYTES
     this.#sizeBytes = this.#preallocatedBytes
     return file
+  }
+
+  async #nameNext(firstZxid: number): Promise<DiskFile> {
+    const file = await this.#prepared()
+    await this.#disk.rename(this.#folder.nextLogPath, this.#folder.logPath(firstZxid))
+    // Not before: until then another would have the same name.
+    this.#next = undefined
+    await this.#disk.syncFolder(this.#folder.logVersionPath)
+    return file
+  }
+
+  #prepared(): Promise<DiskFile> {
+    return (this.#next ??= this.#prepare())
+  }
+
+  async #prepare(): Promise<DiskFile> {
+    try {
+      const file = await this.#disk.open(this.#folder.nextLogPath, 'create-or-open')
+      try {
+        const header = new JuteWriter(LOG_HEADER_BYTES)
+        FileHeader.write(header, { magic: LOG_MAGIC, version: FILE_VERSION, dbId: 0n })
+        await file.truncate(0)
+        await file.truncate(this.#preallocatedBytes)
+        await file.write(header.view(), 0)
+        await file.sync()
+        return file
+      } catch (error) {
+        await file.close()
+        throw error
+      }
+    } catch (error) {
+      this.#next = undefined
+      throw error
+    }
   }
 
   /** Ends the present file behind its last record. Nothing may be being written. */
@@ -133,6 +167,9 @@ export class TxnLog {
     this.#rolling = true
     await this.#thread?.close()
     await this.#finish(this.#lastEnd)
+    if (this.#next === undefined) return
+    await (await this.#next).close()
+    await this.#disk.remove(this.#folder.nextLogPath)
   }
 
   /**
@@ -141,6 +178,8 @@ export class TxnLog {
    */
   async abandon(): Promise<void> {
     await this.#thread?.close()
+    // Its name is the next one's again.
+    await this.#next?.then(next => next.close()).catch(() => {})
     const file = this.#file
     this.#file = undefined
     if (file === undefined) return

@@ -17,7 +17,7 @@ class GatedDisk {
     ...nodeDisk,
     open: async (path, mode) => {
       const file = await nodeDisk.open(path, mode)
-      if (!path.includes('/log.') && !path.includes('probe')) return file
+      if (!path.endsWith('/tmp.log') && !path.includes('probe')) return file
       return {
         write: (bytes, position) => file.write(bytes, position),
         writeSync: (bytes, position) => file.writeSync(bytes, position),

@@ -59,7 +59,7 @@ async function crashes(
     }
     if (step % 3 === 0) await server.commit.drain()
     if (step % 7 === 6) {
-      server.commit.roll()
+      await server.commit.roll()
       await server.snapshot(form)
       await retention.purge()
     }
@@ -122,11 +122,10 @@ test('crash - what a disk refused is not there, though it was the first of a new
   const server = await ScriptedServer.start()
   for (let i = 0; i < 20; i++) server.create(`/before-${i}`)
   await server.commit.drain()
-  server.commit.roll()
-  let syncs = 0
+  await server.commit.roll()
   server.disk.onOperation = operation => {
-    // The first sync is of the header alone; at the second what was written is in the file.
-    if (/^sync .*log\.15$/.test(operation) && ++syncs === 2) server.disk.failure = 'EIO'
+    // What was written is in the file by then, which was opened under this name.
+    if (operation === `sync ${server.folder.nextLogPath}`) server.disk.failure = 'EIO'
   }
   server.create('/refused')
   await server.commit.drain()

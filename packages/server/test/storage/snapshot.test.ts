@@ -54,7 +54,7 @@ test.each(FORMS)(
     const server = await ScriptedServer.start()
     for (let i = 0; i < 600; i++) server.create(`/old-${i}`, 'x'.repeat(1_000))
     await server.commit.drain()
-    server.commit.roll()
+    await server.commit.roll()
     const taken = server.snapshot(form)
     let changes = 0
     let done = false
@@ -139,7 +139,7 @@ test('snapshot - of the logs only those are read that hold what comes after it',
   for (const path of ['/a', '/b']) {
     server.create(path)
     await server.commit.drain()
-    server.commit.roll()
+    await server.commit.roll()
     await server.snapshot()
   }
   server.create('/c')

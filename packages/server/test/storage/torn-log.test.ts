@@ -4,7 +4,7 @@ import { expect, test } from 'vitest'
 import { DataFolder } from '../../src/storage/data-folder.ts'
 import { recover } from '../../src/storage/recovery.ts'
 import { CorruptDataError } from '../../src/storage/storage-errors.ts'
-import { ScriptedServer, TICK_MS } from '../support/scripted-server.ts'
+import { describeState, ScriptedServer, TICK_MS } from '../support/scripted-server.ts'
 
 const BATCHES = 4
 const RECORDS_PER_BATCH = 3
@@ -82,13 +82,37 @@ test('log - a torn end is cut off, so that the next server and Apache ZooKeeper 
   expect(disk.bytes('data/version-2/log.1')).toHaveLength(ends[4]!)
 })
 
+test('log - the next one is made ready while the present one goes on, so that to begin it takes no more than a name', async () => {
+  const server = await ScriptedServer.start()
+  server.create('/first')
+  await server.commit.drain()
+  const operations: string[] = []
+  server.disk.onOperation = operation => operations.push(operation.replace('data/version-2/', ''))
+  const rolled = server.commit.roll()
+  server.create('/meanwhile')
+  await server.commit.drain()
+  await rolled
+  expect(operations).toContain('open tmp.log')
+  expect((await server.folder.logs()).map(({ name }) => name)).toEqual(['log.1'])
+  operations.length = 0
+  server.create('/next')
+  await server.commit.drain()
+  expect(operations).toContain('rename tmp.log')
+  expect(operations).not.toContain('open tmp.log')
+  expect((await server.folder.logs()).map(({ name }) => name)).toEqual(['log.1', 'log.3'])
+  expect(await server.reread()).toEqual(describeState(server.state))
+  await server.commit.roll()
+  await server.log.close()
+  expect(await server.disk.list('data/version-2')).not.toContain('tmp.log')
+})
+
 test('log - a log that is missing between two others is refused', async () => {
   const server = await ScriptedServer.start()
   for (let file = 0; file < 3; file++) {
     server.create(`/first-${file}`)
     server.create(`/second-${file}`)
     await server.commit.drain()
-    server.commit.roll()
+    await server.commit.roll()
   }
   await server.disk.remove('data/version-2/log.3')
   await expect(recover(server.folder, TICK_MS, silentLogger)).rejects.toThrow(
@@ -101,7 +125,7 @@ test('log - without the snapshot that its first record builds on, it is refused'
   server.create('/a')
   await server.commit.drain()
   await server.snapshot()
-  server.commit.roll()
+  await server.commit.roll()
   server.create('/b')
   await server.commit.drain()
   for (const name of ['log.1', 'snapshot.0', 'snapshot.1']) await server.disk.remove(`data/version-2/${name}`)
