@@ -250,6 +250,8 @@ export class EmbeddedServer {
     await this.#restoring
     await this.#recovering
     if (this.#core !== undefined) await closeCore(this.#core)
+    // The disk may have refused the last words just now.
+    await this.#recovering
     await Promise.all(stopped)
     await removeAddressFile(this.#platform.disk, this.#folder.path)
     await this.#lock?.release()
@@ -266,7 +268,7 @@ export class EmbeddedServer {
     if (failed === undefined) return
     this.#core = undefined
     failed.pipeline.stop()
-    await failed.snapshots.settled()
+    await failed.snapshots.end()
     try {
       await failed.log.abandon()
       if (this.#lifecycle.state !== 'started') return

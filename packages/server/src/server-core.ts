@@ -11,7 +11,7 @@ import { Snapshots } from './snapshots.ts'
 import type { ServerState } from './state/server-state.ts'
 import type { DataFolder } from './storage/data-folder.ts'
 import { LogThread } from './storage/log-thread/log-thread.ts'
-import { recover } from './storage/recovery.ts'
+import { recover, syncRecovered } from './storage/recovery.ts'
 import { writeSnapshot } from './storage/snapshot-writer.ts'
 import { TxnLog } from './storage/txn-log.ts'
 
@@ -57,6 +57,8 @@ export async function openCore(
   },
 ): Promise<ServerCore> {
   const { state, replayedCount, isNew } = await recover(folder, settings.expiryStepMs, logger)
+  // On a disk that refuses writes nothing else is served than what was synced.
+  if (isWritable && !isNew) await syncRecovered(folder)
   state.sessions.touchAll(platform.clock.nowMs())
   // Apache refuses logs without a snapshot to begin from, even an empty one.
   if (isNew)
@@ -121,7 +123,7 @@ export async function closeCore({ commit, pipeline, snapshots, log }: ServerCore
   await commit.drain()
   pipeline.stop()
   await commit.drain()
-  await snapshots.settled()
+  await snapshots.end()
   // On a disk that fails, the log is whole without its last words.
   await (commit.failed ? log.abandon().catch(() => {}) : log.close())
 }

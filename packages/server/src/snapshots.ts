@@ -12,6 +12,11 @@ import { DataFolderError } from './storage/storage-errors.ts'
 /** Sessions are only passed on, so it does not matter when they would expire. */
 const TICK_MS = 1_000
 
+/** A snapshot that is kept until `release` is called, once. */
+export interface HeldSnapshot extends ZxidFile {
+  release(): void
+}
+
 /** Takes a snapshot every so many transactions, beside the work, and removes what is older than those to be kept. */
 export class Snapshots {
   readonly #folder: DataFolder
@@ -66,17 +71,19 @@ export class Snapshots {
 
   /**
    * Takes a snapshot now that needs no log: it holds the tree as it was right after the transaction in its name. Where the
-   * tree changed meanwhile, it is read back with the log of that time, and written again.
+   * tree changed meanwhile, it is read back with the log of that time, and written again. Whatever snapshots come next, it
+   * stays until `release` is called.
    */
-  takeExact(): Promise<ZxidFile> {
-    return this.#run(async () => {
+  async takeExact(): Promise<HeldSnapshot> {
+    const file = await this.#run(async () => {
       const taken = await this.#take()
       if (taken.isExact) return taken
       return this.#write(await recoverAt(this.#folder, taken.lastZxid, TICK_MS, this.#logger))
     })
+    return { ...file, release: this.#retention.hold(file) }
   }
 
-  /** One after the other; what each makes unneeded is removed before the next. */
+  /** One after the other, each with what it makes unneeded set aside. */
   #run(take: () => Promise<ZxidFile>): Promise<ZxidFile> {
     const taking = this.#after(this.#running, take)
     const ended: Promise<void> = taking
@@ -98,13 +105,13 @@ export class Snapshots {
     return take()
   }
 
-  /** What cannot be removed takes space, nothing else. */
   async #purge(): Promise<void> {
-    try {
-      await this.#retention.purge()
-    } catch (error) {
-      this.#logger.log('error', 'old snapshots and logs could not be removed', { error })
-    }
+    await this.#retention.purge().catch((error: unknown) => this.#onUnremovable(error))
+  }
+
+  /** What cannot be removed takes space, nothing else. */
+  #onUnremovable(error: unknown): void {
+    this.#logger.log('error', 'old snapshots and logs could not be removed', { error })
   }
 
   async #take(): Promise<WrittenSnapshot> {
@@ -125,9 +132,11 @@ export class Snapshots {
     if (this.#commit.failed) throw new DataFolderError('the transaction log cannot be written')
   }
 
-  /** Waits for those that are being taken. None may be taken after it. */
-  async settled(): Promise<void> {
-    this.#retention.hurry()
+  /** Waits for those that are being taken, and removes what is set aside. None may be taken after it. */
+  async end(): Promise<void> {
+    // Twice: so that what is going on ends soon, and for what it sets aside.
+    const removed = this.#retention.end()
     await this.#running
+    await removed.then(() => this.#retention.end()).catch((error: unknown) => this.#onUnremovable(error))
   }
 }

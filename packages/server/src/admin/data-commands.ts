@@ -1,6 +1,6 @@
 import { messageOf, type Disk, type Logger } from '@conclave/core'
+import type { HeldSnapshot } from '../snapshots.ts'
 import { partsOf } from '../storage/compression/file-parts.ts'
-import type { ZxidFile } from '../storage/data-folder.ts'
 import { refusalOf } from './admin-access.ts'
 import { NOT_SERVING } from './admin-commands.ts'
 import type { AdminOptions } from './admin-pages.ts'
@@ -10,7 +10,7 @@ import { hex, type ServerFacts } from './server-facts.ts'
 /** What the commands do with all the data. */
 export interface DataActions {
   /** Takes a snapshot that needs no log. */
-  takeSnapshot(): Promise<ZxidFile>
+  takeSnapshot(): Promise<HeldSnapshot>
   /** Puts the tree of a snapshot in the place of the present one; resolves to its zxid when that is durable. */
   restore(snapshot: AsyncIterable<Uint8Array>): Promise<number>
 }
@@ -101,20 +101,26 @@ export class DataCommands {
 
   async #snapshot(query: URLSearchParams, disk: Disk): Promise<Page> {
     const isStreaming = (query.get('streaming') ?? 'true').toLowerCase() === 'true'
-    const { path, zxid } = await this.#actions.takeSnapshot()
-    // While it is open it cannot vanish, whatever snapshots come next.
-    const file = await disk.open(path, 'existing')
+    const { path, zxid, release } = await this.#actions.takeSnapshot()
+    const file = await disk.open(path, 'existing').catch((error: unknown) => {
+      release()
+      throw error
+    })
+    const close = (): Promise<void> => {
+      release()
+      return file.close()
+    }
     const sizeBytes = await file.sizeBytes()
     const headers = { last_zxid: hex(zxid), snapshot_size: String(sizeBytes) }
     if (!isStreaming) {
-      await file.close()
+      await close()
       return jsonPage({ command: SNAPSHOT_NAMES[0], error: null }, { headers })
     }
     return {
       headers: { ...headers, 'content-length': String(sizeBytes) },
       type: FILE_TYPE,
       body: partsOf(file),
-      close: () => file.close(),
+      close,
     }
   }
 

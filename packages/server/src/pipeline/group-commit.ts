@@ -80,7 +80,7 @@ export class GroupCommit {
     else this.#schedule()
   }
 
-  /** Lets what is appended from then on begin a new log file. Resolves when it will. */
+  /** Lets the next batch that begins to gather begin a new log file, too. Resolves when it will. */
   async roll(): Promise<void> {
     // Where the disk refuses, the batch that needs the file will say so.
     await this.#log.prepareNext().catch(() => {})

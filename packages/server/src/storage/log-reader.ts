@@ -96,6 +96,20 @@ export async function readLogFrom(
   }
 }
 
+/** The record that a log begins with; `undefined` where there is none, or it is larger than what is read at a time. */
+export async function readFirstRecord(disk: Disk, file: ZxidFile): Promise<TxnRecord | undefined> {
+  const handle = await disk.open(file.path, 'existing')
+  try {
+    const window = new Window(handle, await handle.sizeBytes())
+    await window.moveTo(0)
+    if (!checkHeader(window, file)) return undefined
+    const probe = probeRecord(window.buffer, LOG_HEADER_BYTES, window.buffer.length)
+    return typeof probe === 'number' ? decode(window, file, LOG_HEADER_BYTES, probe) : undefined
+  } finally {
+    await handle.close()
+  }
+}
+
 /** `false` where the file ends, or is zeros, before a header: it was made, and nothing in it acknowledged. */
 function checkHeader(window: Window, file: ZxidFile): boolean {
   const { buffer } = window

@@ -1,8 +1,8 @@
-import { UsageError, type Logger } from '@conclave/core'
+import { UsageError, type Disk, type Logger } from '@conclave/core'
 import { DIGEST_VERSION, OpCode, type ZxidDigest } from '@conclave/protocol'
 import { ServerState } from '../state/server-state.ts'
 import type { DataFolder, ZxidFile } from './data-folder.ts'
-import { readLog } from './log-reader.ts'
+import { readFirstRecord, readLog } from './log-reader.ts'
 import { readSnapshot } from './snapshot-reader.ts'
 import { SMALL_WINDOW_BYTES, WINDOW_BYTES } from './snapshot-window.ts'
 import { CorruptDataError } from './storage-errors.ts'
@@ -97,11 +97,7 @@ async function replay(
 ): Promise<number> {
   takeDigest(state, digest)
   const snapshotZxid = state.lastZxid
-  // The last log that begins no later than what comes after the snapshot holds that, if any does.
-  const first = Math.max(
-    0,
-    logs.findLastIndex(({ zxid }) => zxid <= snapshotZxid + 1),
-  )
+  const first = await firstNeeded(folder.disk, logs, snapshotZxid)
   let replayedCount = 0
   let previous = snapshotZxid
   for (const [i, file] of logs.entries()) {
@@ -126,11 +122,39 @@ async function replay(
   return replayedCount
 }
 
+/** The index of the log from which on there may be transactions after that one. */
+async function firstNeeded(disk: Disk, logs: readonly ZxidFile[], after: number): Promise<number> {
+  const index = logs.findLastIndex(({ zxid }) => zxid <= after + 1)
+  const log = logs[index]
+  if (log === undefined || index === 0 || log.zxid <= after) return Math.max(0, index)
+  // It begins with the very next one, which then is not in the log before. In logs of Apache's it may be: its servers log
+  // what they cannot read with the zxid of the transaction before, and that may have been the last of the other log.
+  const isOurs = ((await readFirstRecord(disk, log))?.batchStart ?? 0) > 0
+  return isOurs ? index : index - 1
+}
+
 /** What the snapshot says of the digest is so after that transaction which it names; 0 names none. */
 function takeDigest({ tree, lastZxid }: ServerState, digest: ZxidDigest | undefined): void {
   if (tree.digest.isKnown || digest === undefined || digest.version !== DIGEST_VERSION) return
   if (digest.zxid === 0 || digest.zxid !== lastZxid) return
   tree.digest.set(digest.digest)
+}
+
+/**
+ * Makes all that was recovered durable, before anybody sees it: a process that was killed may have left what it had written
+ * and not synced.
+ */
+export async function syncRecovered(folder: DataFolder): Promise<void> {
+  const log = (await folder.logs()).at(-1)
+  if (log !== undefined) {
+    const handle = await folder.disk.open(log.path, 'existing')
+    try {
+      await handle.sync()
+    } finally {
+      await handle.close()
+    }
+  }
+  await folder.sync()
 }
 
 /** Zxids count up by one; only with a new leader of an ensemble they jump to the next epoch. */

@@ -1,4 +1,4 @@
-import { sleep, type Clock } from '@conclave/core'
+import { codeOf, sleep, type Clock } from '@conclave/core'
 import type { DataFolder, ZxidFile } from './data-folder.ts'
 
 /** A file system may stop every sync for as long as it frees a file: so much of it takes about two milliseconds. */
@@ -15,8 +15,11 @@ export class Retention {
   readonly #folder: DataFolder
   readonly #keep: number
   readonly #clock: Clock
-  #aside: string[] = []
-  #isHurried = false
+  readonly #hurry = new AbortController()
+  /** Paths of what waits for its removal. A crash leaves it to the next start, with what else is unfinished. */
+  #aside: readonly string[] = []
+  /** Paths of what is read, once for each reader. */
+  readonly #held: string[] = []
 
   /** Keeps so many snapshots. */
   constructor(folder: DataFolder, keep: number, clock: Clock) {
@@ -25,29 +28,33 @@ export class Retention {
     this.#clock = clock
   }
 
+  /** Leaves a file where it is, as a whole, until the function that this returns is called. */
+  hold({ path }: ZxidFile): () => void {
+    this.#held.push(path)
+    return () => void this.#held.splice(this.#held.indexOf(path), 1)
+  }
+
+  /** Rejects with what the disk refused first; all that it did not refuse is done then. */
   async purge(): Promise<void> {
     const before = this.#aside
-    this.#aside = await this.#setAside()
-    for (const path of before) await this.#cutDown(path)
+    await this.#setAside()
+    await this.#removeAll(before)
   }
 
-  /** From now on nobody waits for the log. */
-  hurry(): void {
-    this.#isHurried = true
+  /** Removes at once what was set aside. For the end: from now on nobody waits for the log. */
+  async end(): Promise<void> {
+    this.#hurry.abort()
+    await this.#removeAll(this.#aside)
   }
 
-  /** Returns where the files are. A crash leaves them to the next start, with what else is unfinished. */
-  async #setAside(): Promise<string[]> {
-    const { disk } = this.#folder
-    const paths: string[] = []
+  async #setAside(): Promise<void> {
     for (const file of await this.#unneeded()) {
       const aside = this.#folder.asidePath(file)
-      await disk.rename(file.path, aside)
-      paths.push(aside)
+      await this.#folder.disk.rename(file.path, aside)
+      this.#aside = [...this.#aside, aside]
     }
     // A power failure must not give a file that was cut down its name again.
-    if (paths.length > 0) await this.#folder.sync()
-    return paths
+    if (this.#aside.length > 0) await this.#folder.sync()
   }
 
   async #unneeded(): Promise<ZxidFile[]> {
@@ -56,22 +63,41 @@ export class Retention {
     if (oldestKept === undefined) return []
     const logs = await this.#folder.logs()
     const firstNeeded = logs.findLastIndex(({ zxid }) => zxid <= oldestKept.zxid)
-    return [...snapshots.slice(0, -this.#keep), ...logs.slice(0, Math.max(0, firstNeeded))]
+    const unneeded = [...snapshots.slice(0, -this.#keep), ...logs.slice(0, Math.max(0, firstNeeded))]
+    return unneeded.filter(({ path }) => !this.#held.includes(path))
+  }
+
+  async #removeAll(paths: readonly string[]): Promise<void> {
+    const refused: unknown[] = []
+    for (const path of paths) {
+      try {
+        await this.#cutDown(path)
+        await this.#folder.disk.remove(path)
+      } catch (error) {
+        // Whoever else may have removed it.
+        if (codeOf(error) !== 'ENOENT') {
+          refused.push(error)
+          continue
+        }
+      }
+      this.#aside = this.#aside.filter(other => other !== path)
+    }
+    if (refused.length > 0) throw refused[0]
   }
 
   async #cutDown(path: string): Promise<void> {
-    const { disk } = this.#folder
-    const file = await disk.open(path, 'existing')
+    const { signal } = this.#hurry
+    if (signal.aborted) return
+    const file = await this.#folder.disk.open(path, 'existing')
     try {
-      let left = await file.sizeBytes()
-      while (left > PIECE_BYTES && !this.#isHurried) {
+      for (let left = await file.sizeBytes(); left > PIECE_BYTES && !signal.aborted;) {
         left -= PIECE_BYTES
         await file.truncate(left)
-        await sleep(this.#clock, PAUSE_MS)
+        // In a hurry there is no pause.
+        await sleep(this.#clock, PAUSE_MS, signal).catch(() => {})
       }
     } finally {
       await file.close()
     }
-    await disk.remove(path)
   }
 }

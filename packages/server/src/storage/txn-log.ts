@@ -76,7 +76,8 @@ export class TxnLog {
   }
 
   async #write(batch: Buffer, start: number, firstZxid: number, rolled: boolean): Promise<void> {
-    const file = rolled || this.#file === undefined ? await this.#begin(firstZxid) : this.#file
+    if (rolled || this.#file === undefined) await this.#begin(firstZxid)
+    const file = this.#file!
     const end = start + batch.length
     const grownBytes = end + LOG_HEADER_BYTES > this.#sizeBytes ? this.#sizeFor(end) : 0
     if (grownBytes > 0) this.#sizeBytes = grownBytes
@@ -120,21 +121,22 @@ export class TxnLog {
   }
 
   /** Ends the present file, if there is one, and begins the next. */
-  async #begin(firstZxid: number): Promise<DiskFile> {
-    const [, file] = await Promise.all([this.#finish(this.#lastEnd), this.#nameNext(firstZxid)])
-    this.#file = file
-    this.#lastEnd = LOG_HEADER_BYTES
-    this.#sizeBytes = this.#preallocatedBytes
-    return file
+  async #begin(firstZxid: number): Promise<void> {
+    // Whatever one of them meets, nothing is going on any more when this rejects.
+    for (const step of await Promise.allSettled([this.#finish(this.#lastEnd), this.#nameNext(firstZxid)])) {
+      if (step.status === 'rejected') throw step.reason
+    }
   }
 
-  async #nameNext(firstZxid: number): Promise<DiskFile> {
+  async #nameNext(firstZxid: number): Promise<void> {
     const file = await this.#prepared()
     await this.#disk.rename(this.#folder.nextLogPath, this.#folder.logPath(firstZxid))
     // Not before: until then another would have the same name.
     this.#next = undefined
+    this.#file = file
+    this.#lastEnd = LOG_HEADER_BYTES
+    this.#sizeBytes = this.#preallocatedBytes
     await this.#disk.syncFolder(this.#folder.logVersionPath)
-    return file
   }
 
   #prepared(): Promise<DiskFile> {
@@ -166,10 +168,17 @@ export class TxnLog {
   async close(): Promise<void> {
     this.#rolling = true
     await this.#thread?.close()
+    await this.#dropNext()
     await this.#finish(this.#lastEnd)
-    if (this.#next === undefined) return
-    await (await this.#next).close()
-    await this.#disk.remove(this.#folder.nextLogPath)
+  }
+
+  /** Nothing in it counts, and what is left of it goes at the next start. */
+  async #dropNext(): Promise<void> {
+    const next = this.#next
+    this.#next = undefined
+    if (next === undefined) return
+    await next.then(file => file.close()).catch(() => {})
+    await this.#disk.remove(this.#folder.nextLogPath).catch(() => {})
   }
 
   /**
@@ -178,23 +187,28 @@ export class TxnLog {
    */
   async abandon(): Promise<void> {
     await this.#thread?.close()
-    // Its name is the next one's again.
-    await this.#next?.then(next => next.close()).catch(() => {})
+    await this.#dropNext()
     const file = this.#file
     this.#file = undefined
     if (file === undefined) return
-    await file.truncate(this.#lastEnd)
-    // So that a power failure does not bring it back; as well as can be, on a disk that fails.
-    await file.sync().catch(() => {})
-    await file.close()
+    try {
+      await file.truncate(this.#lastEnd)
+      // So that a power failure does not bring it back; as well as can be, on a disk that fails.
+      await file.sync().catch(() => {})
+    } finally {
+      await file.close()
+    }
   }
 
   async #finish(endOffset: number): Promise<void> {
     const file = this.#file
     this.#file = undefined
     if (file === undefined) return
-    await file.truncate(endOffset)
-    await file.sync()
-    await file.close()
+    try {
+      await file.truncate(endOffset)
+      await file.sync()
+    } finally {
+      await file.close()
+    }
   }
 }

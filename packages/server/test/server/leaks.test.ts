@@ -173,7 +173,7 @@ test('leaks - after a thousand sessions that did everything, the server remember
 
   expect(sizesOf(core)).toEqual(before)
   expect(core.state.lastZxid).toBeGreaterThan(ROUNDS * VISITORS * 20)
-  await core.snapshots.settled()
+  await core.snapshots.end()
   expect(await folder.snapshots()).toHaveLength(SNAPSHOTS_KEPT)
   expect((await folder.logs()).length).toBeLessThanOrEqual(SNAPSHOTS_KEPT + 1)
   await listener.close()

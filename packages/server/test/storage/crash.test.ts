@@ -107,6 +107,28 @@ test('crash - a server that goes on after a crash can crash again', async () => 
   expect(acknowledged).toBeGreaterThanOrEqual(120)
 })
 
+test('crash - what a killed server had not synced is durable before another one serves it', async () => {
+  const random = seededRandom(11)
+  const server = await ScriptedServer.start()
+  const killed: SimulatedDisk[] = []
+  server.disk.onOperation = () => killed.push(server.disk.kill())
+  for (let round = 0; round < 4; round++) {
+    for (let i = 0; i < 10; i++) server.create(`/znode-${round}-${i}`, 'x'.repeat(500))
+    await server.commit.drain()
+    await server.commit.roll()
+    await server.snapshot()
+  }
+  expect(killed.length).toBeGreaterThan(40)
+  for (const [i, disk] of killed.entries()) {
+    const served = describeState((await ScriptedServer.start(disk)).state)
+    for (let power = 0; power < 3; power++) {
+      const folder = new DataFolder(disk.crash(random), 'data')
+      const { state } = await recover(folder, TICK_MS, silentLogger)
+      expect(describeState(state), `killed before operation ${i}`).toEqual(served)
+    }
+  }
+})
+
 test('crash - a disk that fails acknowledges nothing more and is told', async () => {
   const server = await ScriptedServer.start()
   server.create('/before')

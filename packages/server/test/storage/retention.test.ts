@@ -60,20 +60,69 @@ test('retention - who reads a file when it is set aside has until the next purge
   expect(aside).toEqual(['tmp.log', 'tmp.removed.log.2', 'tmp.removed.snapshot.2'])
 })
 
-test('retention - in a hurry it removes a file as a whole, and what is aside when the server ends goes at the next start', async () => {
+test('retention - at the end it removes what is aside as a whole, and does not wait out a pause', async () => {
+  const server = await ScriptedServer.start()
+  const stopped = { ...nodePlatform.clock, setTimer: () => ({ cancel: () => {} }) }
+  const retention = new Retention(server.folder, 1, stopped)
+  await takeSnapshots(server, 1, 'x'.repeat(20 << 20))
+  await takeSnapshots(server, 1)
+  await retention.purge()
+  await takeSnapshots(server, 1)
+  let truncations = 0
+  const begun = new Promise<void>(resolve => {
+    server.disk.onOperation = operation => {
+      if (operation.startsWith('truncate') && operation.includes('removed')) truncations++
+      if (truncations === 1) resolve()
+    }
+  })
+  const purged = retention.purge()
+  await begun
+  await retention.end()
+  await purged
+  await retention.end()
+  expect(truncations).toBe(1)
+  expect((await namesOf(server)).filter(name => name.includes('removed'))).toEqual([])
+})
+
+test('retention - what is held stays as it is until it is let go', async () => {
   const server = await ScriptedServer.start()
   const retention = retentionOf(server, 1)
+  await takeSnapshots(server, 1)
+  const held = (await server.folder.snapshots()).at(-1)!
+  const release = retention.hold(held)
+  for (let i = 0; i < 3; i++) {
+    await takeSnapshots(server, 1)
+    await retention.purge()
+  }
+  expect((await server.folder.snapshots()).map(({ name }) => name)).toEqual([held.name, 'snapshot.4'])
+  release()
+  await retention.purge()
+  expect((await server.folder.snapshots()).map(({ name }) => name)).toEqual(['snapshot.4'])
+})
+
+test('retention - what a disk does not let go is tried again, and what others have removed is gone', async () => {
+  const server = await ScriptedServer.start()
+  const { disk, folder } = server
+  const retention = retentionOf(server, 1)
+  const removed = async (): Promise<string[]> =>
+    (await namesOf(server)).filter(name => name.includes('removed'))
   await takeSnapshots(server, 1, 'x'.repeat(10 << 20))
   await takeSnapshots(server, 1)
   await retention.purge()
-  retention.hurry()
-  const operations: string[] = []
-  server.disk.onOperation = operation => operations.push(operation)
-  await takeSnapshots(server, 1)
+  expect(await removed()).toEqual(['tmp.removed.log.1', 'tmp.removed.snapshot.0', 'tmp.removed.snapshot.1'])
+  await disk.remove(`${folder.versionPath}/tmp.removed.snapshot.0`)
+  disk.failure = 'EIO'
+  await expect(retention.purge()).rejects.toThrow('EIO')
+  expect(await removed()).toEqual(['tmp.removed.log.1', 'tmp.removed.snapshot.1'])
+  disk.failure = undefined
   await retention.purge()
-  expect(
-    operations.filter(operation => operation.startsWith('truncate') && operation.includes('removed')),
-  ).toEqual([])
+  expect(await removed()).toEqual([])
+})
+
+test('retention - what is aside when the server dies goes at the next start', async () => {
+  const server = await ScriptedServer.start()
+  await takeSnapshots(server, 3)
+  await retentionOf(server, 1).purge()
   await ScriptedServer.start(server.disk)
   expect((await namesOf(server)).filter(name => name.startsWith('tmp.'))).toEqual([])
 })

@@ -149,7 +149,7 @@ test('snapshot - of the logs only those are read that hold what comes after it',
     if (operation.startsWith('open ')) opened.push(operation.slice(operation.lastIndexOf('/') + 1))
   }
   expect(await server.reread()).toEqual(describeState(server.state))
-  expect(opened).toEqual(['snapshot.2', 'log.3'])
+  expect([...new Set(opened)]).toEqual(['snapshot.2', 'log.3'])
 })
 
 test('snapshot - of two of one zxid the one that is not compressed is read, and the other where it is damaged', async () => {

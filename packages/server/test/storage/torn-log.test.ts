@@ -1,9 +1,13 @@
 import { silentLogger } from '@conclave/core'
+import { FILE_VERSION, FileHeader, JuteWriter, LOG_MAGIC, OpCode } from '@conclave/protocol'
 import { SimulatedDisk } from '@conclave/testing'
 import { expect, test } from 'vitest'
+import { adler32 } from '../../src/storage/checksum/adler32.ts'
 import { DataFolder } from '../../src/storage/data-folder.ts'
+import { sealRecords } from '../../src/storage/record-frame.ts'
 import { recover } from '../../src/storage/recovery.ts'
 import { CorruptDataError } from '../../src/storage/storage-errors.ts'
+import { writeRecord } from '../../src/storage/txn-record.ts'
 import { describeState, ScriptedServer, TICK_MS } from '../support/scripted-server.ts'
 
 const BATCHES = 4
@@ -118,6 +122,26 @@ test('log - a log that is missing between two others is refused', async () => {
   await expect(recover(server.folder, TICK_MS, silentLogger)).rejects.toThrow(
     /log\.5 is corrupt at offset 16: zxid 0x5 follows 0x2/,
   )
+})
+
+test('log - one of Apache ZooKeeper may begin with an error that has the zxid of the last transaction of the one before', async () => {
+  const server = await ScriptedServer.start()
+  server.create('/a')
+  await server.commit.drain()
+  await server.snapshot()
+  server.create('/b')
+  await server.commit.drain()
+  const { folder, state } = server
+  const writer = new JuteWriter(1024)
+  FileHeader.write(writer, { magic: LOG_MAGIC, version: FILE_VERSION, dbId: 0n })
+  const start = writer.length
+  const header = { sessionId: 1n, cxid: 1, timeMs: 1_000 }
+  const error = { type: OpCode.error, errorCode: -8 } as const
+  writeRecord(writer, { ...header, zxid: 2, type: OpCode.error }, error, state.tree.digest, 0)
+  const records = writer.view().subarray(start)
+  sealRecords(records, (from, to) => adler32(records, from, to))
+  server.disk.put(folder.logPath(2), writer.copy())
+  expect(await server.reread()).toEqual(describeState(state))
 })
 
 test('log - without the snapshot that its first record builds on, it is refused', async () => {

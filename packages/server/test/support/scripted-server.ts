@@ -5,7 +5,7 @@ import { GroupCommit } from '../../src/pipeline/group-commit.ts'
 import type { ServerState } from '../../src/state/server-state.ts'
 import type { SnapshotForm } from '../../src/storage/compression/snapshot-form.ts'
 import { DataFolder } from '../../src/storage/data-folder.ts'
-import { recover } from '../../src/storage/recovery.ts'
+import { recover, syncRecovered } from '../../src/storage/recovery.ts'
 import { writeSnapshot, type WrittenSnapshot } from '../../src/storage/snapshot-writer.ts'
 import { TxnLog } from '../../src/storage/txn-log.ts'
 
@@ -46,6 +46,7 @@ export class ScriptedServer {
     await folder.removeUnfinished()
     const { state, isNew } = await recover(folder, TICK_MS, silentLogger)
     if (isNew) await writeSnapshot(folder, state, { form: 'none', isDurable: async () => {} })
+    else await syncRecovered(folder)
     return new ScriptedServer(disk, folder, state)
   }
 

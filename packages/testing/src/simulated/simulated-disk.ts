@@ -164,6 +164,26 @@ export class SimulatedDisk implements Disk {
     return left
   }
 
+  /**
+   * The disk as a process that is killed at this moment leaves it to the next one: what it has written is there, synced or
+   * not. This one goes on.
+   */
+  kill(): SimulatedDisk {
+    const left = new SimulatedDisk()
+    const copies = new Map<Contents, Contents>()
+    const copyOf = (contents: Contents): Contents => {
+      const copy = copies.get(contents) ?? new Contents()
+      copies.set(contents, copy)
+      copy.stable = Buffer.from(contents.stable)
+      copy.pending = [...contents.pending]
+      return copy
+    }
+    for (const folder of this.#folders) left.#folders.add(folder)
+    for (const [path, contents] of this.#files) left.#files.set(path, copyOf(contents))
+    for (const [path, contents] of this.#stableNames) left.#stableNames.set(path, copyOf(contents))
+    return left
+  }
+
   /** The bytes of a file, to look at or to damage. */
   bytes(path: string): Buffer {
     const contents = this.#files.get(path)
