@@ -112,10 +112,14 @@ export function readTxn(reader: JuteReader, type: number): Txn {
   switch (type) {
     case OpCode.create:
     case OpCode.create2: {
-      const znode = readNewZnode(reader)
+      // One after the other, not spread: of all transactions these are the most.
+      const path = reader.string()
+      const data = reader.bytes()
+      const acl = AclList.read(reader)
       const ephemeral = reader.bool()
       // Servers before 3.4 wrote no parentCversion.
-      return { type, ...znode, ephemeral, parentCversion: reader.remaining >= 4 ? reader.int32() : -1 }
+      const parentCversion = reader.remaining >= 4 ? reader.int32() : -1
+      return { type, path, data, acl, ephemeral, parentCversion }
     }
     case OpCode.createTtl:
       return {

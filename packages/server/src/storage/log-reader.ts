@@ -25,6 +25,8 @@ class Window {
   buffer: Buffer = Buffer.alloc(0)
   /** Where the buffer begins in the file. */
   base = 0
+  /** For the records in it. */
+  readonly reader = new JuteReader(this.buffer)
 
   constructor(file: DiskFile, sizeBytes: number) {
     this.#file = file
@@ -142,7 +144,7 @@ async function readRecords(
 
 function decode(window: Window, file: ZxidFile, offset: number, length: number): TxnRecord {
   try {
-    return readRecord(window.buffer, offset - window.base, length)
+    return readRecord(window.reader, window.buffer, offset - window.base, length)
   } catch (error) {
     throw new CorruptDataError(file.path, offset, `its checksum is right but ${messageOf(error)}`)
   }
@@ -161,7 +163,7 @@ async function isTorn(window: Window, file: ZxidFile, endOffset: number): Promis
     if (!isZero(buffer)) {
       torn = true
       for (let at = base === endOffset ? 1 : 0; at < buffer.length; at++) {
-        const found = acknowledges(buffer, at, endOffset)
+        const found = acknowledges(window, at, endOffset)
         if (found === true)
           throw new CorruptDataError(file.path, endOffset, 'an acknowledged record is damaged')
         if (found === 'incomplete' && !window.atEnd) {
@@ -176,7 +178,7 @@ async function isTorn(window: Window, file: ZxidFile, endOffset: number): Promis
 }
 
 /** A record begins with the four zeros above its checksum, and then has a length, so few places are worth a look. */
-function acknowledges(buffer: Buffer, at: number, endOffset: number): boolean | 'incomplete' {
+function acknowledges({ buffer, reader }: Window, at: number, endOffset: number): boolean | 'incomplete' {
   if (buffer[at] !== 0 || buffer[at + 1] !== 0 || buffer[at + 2] !== 0 || buffer[at + 3] !== 0) {
     return buffer.length - at < RECORD_HEAD_BYTES && buffer[at] === 0 ? 'incomplete' : false
   }
@@ -184,7 +186,7 @@ function acknowledges(buffer: Buffer, at: number, endOffset: number): boolean | 
   if (probe === 'incomplete') return probe
   if (typeof probe !== 'number') return false
   try {
-    return readRecord(buffer, at, probe).batchStart > endOffset
+    return readRecord(reader, buffer, at, probe).batchStart > endOffset
   } catch {
     return false
   }

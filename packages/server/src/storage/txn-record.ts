@@ -1,10 +1,10 @@
 import {
   DIGEST_VERSION,
-  JuteReader,
   readTxn,
   TXN_END,
   TxnHeader,
   writeTxn,
+  type JuteReader,
   type JuteWriter,
   type Txn,
 } from '@conclave/protocol'
@@ -81,9 +81,12 @@ export function zxidOfRecord(buffer: Buffer, start: number): number {
   return buffer.readInt32BE(at) * 0x1_0000_0000 + buffer.readUInt32BE(at + 4)
 }
 
-/** Decodes a record that `probeRecord` found whole. Throws `ProtocolError`. Data are views of the buffer. */
-export function readRecord(buffer: Buffer, start: number, length: number): TxnRecord {
-  const reader = new JuteReader(buffer, start + RECORD_HEAD_BYTES, start + length - RECORD_TAIL_BYTES)
+/**
+ * Decodes a record that `probeRecord` found whole, with a reader that is there for it. Throws `ProtocolError`. Data are views
+ * of the buffer.
+ */
+export function readRecord(reader: JuteReader, buffer: Buffer, start: number, length: number): TxnRecord {
+  reader.reset(buffer, start + RECORD_HEAD_BYTES, start + length - RECORD_TAIL_BYTES)
   const header = TxnHeader.read(reader)
   const txn = readTxn(reader, header.type)
   if (reader.remaining < DIGEST_BYTES) return { header, txn, digest: undefined, batchStart: 0 }

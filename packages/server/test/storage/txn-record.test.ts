@@ -1,4 +1,4 @@
-import { JuteWriter, OPEN_ACL, OpCode, type Txn } from '@conclave/protocol'
+import { JuteReader, JuteWriter, OPEN_ACL, OpCode, type Txn } from '@conclave/protocol'
 import { expect, test } from 'vitest'
 import { TreeDigest } from '../../src/state/tree-digest.ts'
 import { adler32 } from '../../src/storage/checksum/adler32.ts'
@@ -55,7 +55,7 @@ const APACHE: readonly (readonly [string, string, number, Txn, bigint | undefine
 test.each(APACHE)('log record - %s of Apache ZooKeeper is read', (_, hex, zxid, txn, digest) => {
   const bytes = Buffer.from(hex, 'hex')
   expect(probeRecord(bytes, 0, bytes.length)).toBe(bytes.length)
-  const record = readRecord(bytes, 0, bytes.length)
+  const record = readRecord(new JuteReader(bytes), bytes, 0, bytes.length)
   expect(record.header).toMatchObject({ sessionId: SESSION, zxid, type: txn.type })
   expect(record.txn).toEqual(txn)
   expect(record.batchStart).toBe(0)
@@ -66,7 +66,7 @@ test.each(APACHE)(
   'log record - %s is written as there, with what only this server reads at the end',
   (_, hex, __, txn, digest) => {
     const theirs = Buffer.from(hex, 'hex')
-    const { header } = readRecord(theirs, 0, theirs.length)
+    const { header } = readRecord(new JuteReader(theirs), theirs, 0, theirs.length)
     const tree = new TreeDigest()
     tree.add(Number(digest ?? 0n))
     const writer = new JuteWriter()
@@ -74,7 +74,7 @@ test.each(APACHE)(
     const ours = writer.copy()
     sealRecords(ours, (from, to) => adler32(ours, from, to))
     expect(probeRecord(ours, 0, ours.length)).toBe(ours.length)
-    expect(readRecord(ours, 0, ours.length)).toEqual({
+    expect(readRecord(new JuteReader(ours), ours, 0, ours.length)).toEqual({
       header,
       txn,
       digest: { high: 0, low: Number(digest ?? 0n) },
@@ -122,7 +122,7 @@ test('log record - every other kind is read as it was written', () => {
     }
     writeRecord(writer, header, txn, digest, 16)
     const bytes = writer.copy()
-    expect(readRecord(bytes, 0, bytes.length)).toMatchObject({ header, txn })
+    expect(readRecord(new JuteReader(bytes), bytes, 0, bytes.length)).toMatchObject({ header, txn })
   }
 })
 
