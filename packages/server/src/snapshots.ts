@@ -88,7 +88,7 @@ export class Snapshots {
     const taking = this.#after(this.#running, take)
     const ended: Promise<void> = taking
       .then(
-        () => this.#purge(),
+        () => this.#logged(this.#retention.purge()),
         () => {},
       )
       .then(() => {
@@ -105,13 +105,11 @@ export class Snapshots {
     return take()
   }
 
-  async #purge(): Promise<void> {
-    await this.#retention.purge().catch((error: unknown) => this.#onUnremovable(error))
-  }
-
   /** What cannot be removed takes space, nothing else. */
-  #onUnremovable(error: unknown): void {
-    this.#logger.log('error', 'old snapshots and logs could not be removed', { error })
+  async #logged(removal: Promise<void>): Promise<void> {
+    await removal.catch((error: unknown) => {
+      this.#logger.log('error', 'old snapshots and logs could not be removed', { error })
+    })
   }
 
   async #take(): Promise<WrittenSnapshot> {
@@ -134,9 +132,9 @@ export class Snapshots {
 
   /** Waits for those that are being taken, and removes what is set aside. None may be taken after it. */
   async end(): Promise<void> {
-    // Twice: so that what is going on ends soon, and for what it sets aside.
-    const removed = this.#retention.end()
+    // The first time so that what is going on ends soon, the second for what it has set aside.
+    await this.#logged(this.#retention.end())
     await this.#running
-    await removed.then(() => this.#retention.end()).catch((error: unknown) => this.#onUnremovable(error))
+    await this.#logged(this.#retention.end())
   }
 }
