@@ -1,6 +1,7 @@
 import { auth, childPath, exists, getAcl, getChildren, getData } from '@conclave/protocol'
 import { RawSession } from '@conclave/testing'
 import { expect } from 'vitest'
+import { SESSION_TIMEOUT_MS } from './population.ts'
 
 /** So many are asked for at a time. */
 const PART = 500
@@ -40,8 +41,8 @@ export async function compareTrees(
   servers: readonly [Parameters<typeof RawSession.connect>[0], Parameters<typeof RawSession.connect>[0]],
   user: string,
 ): Promise<number> {
-  await using one = await RawSession.connect(servers[0], { timeoutMs: 40_000 })
-  await using other = await RawSession.connect(servers[1], { timeoutMs: 40_000 })
+  await using one = await RawSession.connect(servers[0], { timeoutMs: SESSION_TIMEOUT_MS })
+  await using other = await RawSession.connect(servers[1], { timeoutMs: SESSION_TIMEOUT_MS })
   for (const session of [one, other]) {
     await session.call(auth, { type: 0, scheme: 'digest', auth: Buffer.from(user) })
   }

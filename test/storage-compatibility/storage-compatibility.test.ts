@@ -16,7 +16,7 @@ import {
 import { describe, expect, test } from 'vitest'
 import { RandomOperations } from '../differential/random-operations.ts'
 import { compareTrees } from './compare-trees.ts'
-import { populate } from './population.ts'
+import { populate, SESSION_TIMEOUT_MS } from './population.ts'
 
 /** Nothing is hidden from it. */
 const SUPER_USER = 'super:secret'
@@ -102,7 +102,7 @@ async function readWithTools(dataDir: string): Promise<void> {
     const isLog = name.startsWith('log.')
     const tool = isLog ? `${server}.persistence.TxnLogToolkit` : `${server}.SnapshotFormatter`
     const child = spawn(java, ['-cp', classPath, tool, join(folder, name)], {
-      stdio: ['ignore', 'pipe', 'inherit'],
+      stdio: ['ignore', 'pipe', 'ignore'],
     })
     const ended = once(child, 'close')
     let isWhole = false
@@ -130,7 +130,7 @@ describe(
   `storage - ${ZNODES} znodes and ${SCALE_SESSIONS} sessions`,
   { timeout: 120_000 + ZNODES * 2 },
   () => {
-    const settings = { maxClientCnxns: 0, snapCount: 100_000 }
+    const settings = { maxClientCnxns: 0, snapCount: 100_000, maxSessionTimeout: SESSION_TIMEOUT_MS }
 
     test("Apache ZooKeeper serves what the embedded server wrote, and Apache's tools read it", async () => {
       await using embedded = await EmbeddedServerProcess.start({

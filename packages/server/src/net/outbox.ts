@@ -1,8 +1,10 @@
 import type { Connection } from '@conclave/core'
 import { JuteWriter } from '@conclave/protocol'
 
-/** So much memory is kept for what will be said next. */
+/** So much memory is kept for what will be said next, */
 const MAX_FREE_BYTES = 8 << 20
+/** and none of which one part has more than this: few have as much to say. */
+const MAX_FREE_PART_BYTES = 1 << 20
 /** So much more than the bytes that it is kept for may be left to a connection. */
 const MAX_LEFT_BYTES = 64 << 10
 
@@ -23,7 +25,7 @@ export class OutboxMemory {
 
   giveBack(writer: JuteWriter): void {
     const bytes = writer.buffer.length
-    if (this.#freeBytes + bytes > MAX_FREE_BYTES) return
+    if (bytes > MAX_FREE_PART_BYTES || this.#freeBytes + bytes > MAX_FREE_BYTES) return
     writer.reset()
     this.#free.push(writer)
     this.#freeBytes += bytes
