@@ -12,7 +12,7 @@ import { DataFolderError } from './storage/storage-errors.ts'
 /** Sessions are only passed on, so it does not matter when they would expire. */
 const TICK_MS = 1_000
 
-/** A snapshot that is kept until `release` is called, once. */
+/** A snapshot that is kept until `release` is called. */
 export interface HeldSnapshot extends ZxidFile {
   release(): void
 }

@@ -1,4 +1,4 @@
-import { messageOf, type Disk, type Logger } from '@conclave/core'
+import { messageOf, type Disk, type DiskFile, type Logger } from '@conclave/core'
 import type { HeldSnapshot } from '../snapshots.ts'
 import { partsOf } from '../storage/compression/file-parts.ts'
 import { refusalOf } from './admin-access.ts'
@@ -102,25 +102,28 @@ export class DataCommands {
   async #snapshot(query: URLSearchParams, disk: Disk): Promise<Page> {
     const isStreaming = (query.get('streaming') ?? 'true').toLowerCase() === 'true'
     const { path, zxid, release } = await this.#actions.takeSnapshot()
-    const file = await disk.open(path, 'existing').catch((error: unknown) => {
+    let file: DiskFile | undefined
+    const close = async (): Promise<void> => {
       release()
-      throw error
-    })
-    const close = (): Promise<void> => {
-      release()
-      return file.close()
+      await file?.close()
     }
-    const sizeBytes = await file.sizeBytes()
-    const headers = { last_zxid: hex(zxid), snapshot_size: String(sizeBytes) }
-    if (!isStreaming) {
+    try {
+      file = await disk.open(path, 'existing')
+      const sizeBytes = await file.sizeBytes()
+      const headers = { last_zxid: hex(zxid), snapshot_size: String(sizeBytes) }
+      if (isStreaming) {
+        return {
+          headers: { ...headers, 'content-length': String(sizeBytes) },
+          type: FILE_TYPE,
+          body: partsOf(file),
+          close,
+        }
+      }
       await close()
       return jsonPage({ command: SNAPSHOT_NAMES[0], error: null }, { headers })
-    }
-    return {
-      headers: { ...headers, 'content-length': String(sizeBytes) },
-      type: FILE_TYPE,
-      body: partsOf(file),
-      close,
+    } catch (error) {
+      await close()
+      throw error
     }
   }
 

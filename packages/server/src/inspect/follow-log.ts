@@ -23,8 +23,8 @@ export interface FollowOptions {
  * Reads the transactions of a data folder as `inspectLog` does, and then those that its server goes on to write, through
  * restarts and from one log file to the next, until the signal ends it. It reads what was written, not what is durable:
  * what a failing disk takes back was never acknowledged, but may have been shown. A log that the server purges before
- * it was read is missing, or a part of it. What is not there yet is waited for; once it was there and is so no more, it throws
- * `DataFolderGoneError`. Throws as `inspectLog` besides.
+ * it was read is missing, or a part of it. What is not there yet is waited for; once it was there and is so no more, it
+ * throws `DataFolderGoneError`. Throws as `inspectLog` besides.
  */
 export async function followLog(
   path: string,

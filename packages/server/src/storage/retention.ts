@@ -18,8 +18,8 @@ export class Retention {
   readonly #hurry = new AbortController()
   /** Paths of what waits for its removal. A crash leaves it to the next start, with what else is unfinished. */
   #aside: readonly string[] = []
-  /** Paths of what is read, once for each reader. */
-  readonly #held: string[] = []
+  /** What is read, once for each reader. */
+  readonly #held = new Set<{ readonly path: string }>()
 
   /** Keeps so many snapshots. */
   constructor(folder: DataFolder, keep: number, clock: Clock) {
@@ -30,8 +30,9 @@ export class Retention {
 
   /** Leaves a file where it is, as a whole, until the function that this returns is called. */
   hold({ path }: ZxidFile): () => void {
-    this.#held.push(path)
-    return () => void this.#held.splice(this.#held.indexOf(path), 1)
+    const held = { path }
+    this.#held.add(held)
+    return () => void this.#held.delete(held)
   }
 
   /** Rejects with what the disk refused first; all that it did not refuse is done then. */
@@ -64,7 +65,8 @@ export class Retention {
     const logs = await this.#folder.logs()
     const firstNeeded = logs.findLastIndex(({ zxid }) => zxid <= oldestKept.zxid)
     const unneeded = [...snapshots.slice(0, -this.#keep), ...logs.slice(0, Math.max(0, firstNeeded))]
-    return unneeded.filter(({ path }) => !this.#held.includes(path))
+    const held = new Set([...this.#held].map(({ path }) => path))
+    return unneeded.filter(({ path }) => !held.has(path))
   }
 
   async #removeAll(paths: readonly string[]): Promise<void> {

@@ -90,6 +90,9 @@ test('retention - what is held stays as it is until it is let go', async () => {
   await takeSnapshots(server, 1)
   const held = (await server.folder.snapshots()).at(-1)!
   const release = retention.hold(held)
+  const releaseOther = retention.hold(held)
+  releaseOther()
+  releaseOther()
   for (let i = 0; i < 3; i++) {
     await takeSnapshots(server, 1)
     await retention.purge()
