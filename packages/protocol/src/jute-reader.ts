@@ -32,6 +32,11 @@ export class JuteReader {
     return new JuteReader(this.#buffer, this.#offset, this.#end)
   }
 
+  /** What it reads, from the start. */
+  get buffer(): Buffer {
+    return this.#buffer
+  }
+
   /** Bytes not yet read. */
   get remaining(): number {
     return this.#end - this.#offset
@@ -112,6 +117,18 @@ export class JuteReader {
     if (length === -1) return null
     const at = this.#take(length)
     return this.#buffer.subarray(at, at + length)
+  }
+
+  /** Passes over bytes or a string; returns how long that is, or -1 for `null`. */
+  passBytes(): number {
+    const length = this.#length(1)
+    if (length > 0) this.#take(length)
+    return length
+  }
+
+  /** Passes over so many bytes. */
+  pass(bytes: number): void {
+    this.#take(bytes)
   }
 
   /** As `bytes`, in memory of their own. */

@@ -315,7 +315,7 @@ export class EmbeddedServer {
       // Whichever tree the folder has now, as after a start.
       await this.#open(true).catch((error: unknown) => this.#giveUp(error))
     }
-    this.#logger.log('warn', 'a snapshot was restored', { zxid, znodes: received.state.tree.znodes.size })
+    this.#logger.log('warn', 'a snapshot was restored', { zxid, znodes: received.state.tree.size })
     return zxid
   }
 

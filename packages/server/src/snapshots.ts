@@ -61,7 +61,7 @@ export class Snapshots {
 
   onTransaction(): void {
     // Of a large tree less often: a snapshot should cost less than the transactions since the one before.
-    const every = Math.max(this.#every, this.#state.tree.znodes.size / 4)
+    const every = Math.max(this.#every, this.#state.tree.size / 4)
     if (++this.#since < every || this.#running !== undefined) return
     // One that fails costs time at the next start, nothing else: the logs have all of it.
     void this.#run(() => this.#take()).catch((error: unknown) => {
@@ -116,7 +116,7 @@ export class Snapshots {
     const sinceMs = this.#clock.nowMs()
     const taken = await this.#write(this.#state)
     this.#time.add(this.#clock.nowMs() - sinceMs)
-    this.#logger.log('info', 'snapshot taken', { zxid: taken.zxid, znodes: this.#state.tree.znodes.size })
+    this.#logger.log('info', 'snapshot taken', { zxid: taken.zxid, znodes: this.#state.tree.size })
     return taken
   }
 

@@ -40,7 +40,7 @@ export function hex(value: bigint | number): string {
 }
 
 /** Apache's tree counts its root twice. */
-export const nodeCount = ({ state }: ServerFacts): number => state.tree.znodes.size + 1
+export const nodeCount = ({ state }: ServerFacts): number => state.tree.size + 1
 
 /** How much the files of a folder hold whose names match. */
 export async function folderBytes(

@@ -57,6 +57,8 @@ export class AclCache {
 
   release(entry: AclEntry): void {
     if (entry.id === BUILT_IN_ID || --entry.uses > 0) return
+    // The number of one that the snapshot lacked may have been given to another since.
+    if (this.#byId.get(entry.id) !== entry) return
     this.#byId.delete(entry.id)
     this.#byKey.delete(keyOf(entry.acl))
   }
@@ -67,19 +69,25 @@ export class AclCache {
     this.#add(keyOf(acl), { id, acl, uses: 0 })
   }
 
+  /** Counts one use more of that number; `false` where there is no entry. */
+  use(id: number): boolean {
+    if (id === BUILT_IN_ID) return true
+    const entry = this.#byId.get(id)
+    if (entry === undefined) return false
+    entry.uses++
+    return true
+  }
+
   /**
-   * The entry of that number, with one use more. One that the snapshot lacks was made while the snapshot was
-   * written; the log then has the transaction that gives the znode its real one, so nobody may do anything until then.
+   * The entry of that number. One that the snapshot lacks was made while the snapshot was written; the log then has the
+   * transaction that gives the znode its real one, so nobody may do anything until then.
    */
-  acquireId(id: number): AclEntry {
+  ofId(id: number): AclEntry {
     if (id === BUILT_IN_ID) return this.builtIn
     const entry = this.#byId.get(id)
-    if (entry === undefined) {
-      this.#isComplete = false
-      return { id, acl: [{ perms: 0, scheme: 'world', id: 'anyone' }], uses: 1 }
-    }
-    entry.uses++
-    return entry
+    if (entry !== undefined) return entry
+    this.#isComplete = false
+    return { id, acl: [{ perms: 0, scheme: 'world', id: 'anyone' }], uses: 1 }
   }
 
   /** Forgets what a snapshot listed and no znode has. */
@@ -89,6 +97,13 @@ export class AclCache {
       this.#byId.delete(entry.id)
       this.#byKey.delete(keyOf(entry.acl))
     }
+  }
+
+  /** Forgets all of them. */
+  clear(): void {
+    this.#byKey.clear()
+    this.#byId.clear()
+    this.#latest = this.builtIn
   }
 
   entries(): IterableIterator<AclEntry> {

@@ -1,12 +1,13 @@
-import { EventType, READ_ACL, type Acl } from '@conclave/protocol'
-import { AclCache } from './acl-cache.ts'
-import { Children } from './children.ts'
+import { EventType, JuteReader, ProtocolError, READ_ACL, type Acl, type JuteWriter } from '@conclave/protocol'
+import { AclCache, BUILT_IN_ID } from './acl-cache.ts'
+import { Children, type ZnodeRef } from './children.ts'
 import { DataMemory, GIVEN_BACK } from './data-memory.ts'
 import { Quotas } from './quotas.ts'
 import { digestAfterChild, TreeDigest, znodeDigest } from './tree-digest.ts'
 import { WatchManager, WatchMode, type Watcher } from './watch-manager.ts'
-import { ZnodeMap } from './znode-map.ts'
+import { readZnode, writeZnode, type ZnodeRecord } from './znode-record.ts'
 import { ownerKind, Znode } from './znode.ts'
+import { Znodes } from './znodes.ts'
 
 /** Znodes that every tree has, and that cannot be deleted. */
 const RESERVED_PATHS: ReadonlySet<string> = new Set([
@@ -18,6 +19,8 @@ const RESERVED_PATHS: ReadonlySet<string> = new Set([
 
 const SLASH = 0x2f
 const NO_DATA = Buffer.alloc(0)
+/** A few milliseconds' work. */
+const RESTORED_AT_ONCE = 1024
 
 /** When and by which transaction something happens. */
 export interface TxnTime {
@@ -30,7 +33,6 @@ export interface TxnTime {
  * has seen it already, as happens to the transactions that ran while a snapshot was taken.
  */
 export class DataTree {
-  readonly znodes = new ZnodeMap()
   readonly acls = new AclCache()
   readonly digest = new TreeDigest()
   readonly dataWatches = new WatchManager()
@@ -41,6 +43,9 @@ export class DataTree {
   readonly ttls = new Set<string>()
   readonly quotas = new Quotas(this)
   readonly #memory = new DataMemory()
+  readonly #znodes = new Znodes(this.acls, this.#memory)
+  /** Records of the snapshot that is being read, of znodes that cannot be lazy. */
+  #notLazy: Buffer[] = []
   /** Bytes of all paths and data. */
   #dataBytes = 0
   /** What `above` found last, and where: the root at '', nothing at '?'. */
@@ -48,13 +53,21 @@ export class DataTree {
   #lastAbove: Znode | undefined
 
   constructor() {
-    for (const path of RESERVED_PATHS) this.insert(path, new Znode(this.acls.builtIn, 0, 0, 0n), NO_DATA)
+    for (const path of RESERVED_PATHS) {
+      const above = path === '/' ? undefined : this.above(path)
+      this.#add(path, new Znode(this.acls.builtIn, 0, 0, 0n), above, NO_DATA)
+    }
     this.setAcl('/zookeeper/config', READ_ACL, -1)
   }
 
   /** The root has the empty path, too. */
   get(path: string): Znode | undefined {
-    return this.znodes.get(path === '' ? '/' : path)
+    return this.#znodes.get(path === '' ? '/' : path)
+  }
+
+  /** How many znodes there are. */
+  get size(): number {
+    return this.#znodes.size
   }
 
   static isReserved(path: string): boolean {
@@ -67,8 +80,9 @@ export class DataTree {
 
   /** Removes every znode, so that a snapshot can be read in. */
   clear(): void {
-    for (const znode of this.znodes.values()) this.acls.release(znode.acl)
-    this.znodes.clear()
+    this.acls.clear()
+    this.#znodes.clear()
+    this.#notLazy = []
     this.#memory.clear()
     this.#lastAbovePath = '?'
     this.#lastAbove = undefined
@@ -80,22 +94,50 @@ export class DataTree {
     this.#dataBytes = 0
   }
 
-  /** Puts a znode at a path of which nothing is known yet, and tells nobody; `false` where there is one, or no parent. */
-  insert(path: string, znode: Znode, data: Uint8Array | null): boolean {
-    const parent = path === '/' ? undefined : this.above(path)
-    if (parent === undefined && path !== '/') return false
-    return this.#add(path, znode, parent, data)
+  /** Takes the next znode of a snapshot in. The bytes of the record must stay as they are; nothing else is done before `endRestore`. */
+  restore(record: ZnodeRecord): void {
+    const number = this.#znodes.append(record)
+    if (number === -1) {
+      this.#notLazy.push(Buffer.from(record.bytes.subarray(record.start, record.end)))
+      return
+    }
+    this.#dataBytes += Math.max(1, record.pathLength) + record.dataLength
+    const isListed = this.acls.use(record.aclId)
+    if (number > 0 && !record.hasOwner && isListed) {
+      if (this.digest.isKnown) this.#count(...this.#znodes.look(number)!)
+      return
+    }
+    const [path, znode] = this.#znodes.take(number)
+    this.#count(path, znode)
+    this.#ownerSet(path, znode)?.add(path)
   }
 
-  /** Returns whether it is new. */
-  #add(path: string, znode: Znode, parent: Znode | undefined, data: Uint8Array | null): boolean {
-    const isNew = this.znodes.set(path, znode)
-    if (parent !== undefined && isNew) (parent.children ??= new Children()).add(path)
-    this.#dataBytes += path.length
-    this.#keep(znode, data)
+  /** No znodes follow. Goes on each time after a moment's work. Throws `ProtocolError` where a path has no parent, or comes twice. */
+  *endRestore(): Generator<void> {
+    yield* this.#znodes.endAppend()
+    for (const [i, bytes] of this.#notLazy.entries()) {
+      const [path, znode] = readZnode(new JuteReader(bytes), this.acls)
+      const parent = path === '/' ? undefined : this.above(path)
+      if (parent === undefined && path !== '/') throw new ProtocolError(`${path} has no parent`)
+      if (this.get(path) !== undefined) throw new ProtocolError(`${path} comes twice`)
+      this.acls.use(znode.acl.id)
+      this.#add(path, znode, parent, this.dataOf(znode))
+      if (i % RESTORED_AT_ONCE === 0) yield
+    }
+    this.#notLazy = []
+    this.acls.purgeUnused()
+    this.quotas.restore()
+  }
+
+  /** A new one. */
+  #add(path: string, znode: Znode, parent: Znode | undefined, data: Uint8Array | null): void {
+    this.#znodes.set(path, znode)
+    if (parent !== undefined) (parent.children ??= new Children()).add(path)
+    znode.kept = this.#memory.keep(data)
+    znode.dataLength = lengthOf(data)
+    this.#dataBytes += path.length + znode.dataLength
     this.#count(path, znode, data)
     this.#ownerSet(path, znode)?.add(path)
-    return isNew
   }
 
   /** The znode above a path. Siblings mostly come one after the other, so that of the last one is the first guess. */
@@ -118,7 +160,7 @@ export class DataTree {
 
   /** Takes a znode out. Its parent's list of children is the caller's. */
   #remove(path: string, znode: Znode): void {
-    this.znodes.delete(path)
+    this.#znodes.delete(path)
     this.#dataBytes -= path.length + znode.dataLength
     this.#uncount(path, znode)
     this.#memory.giveBack(znode.kept)
@@ -185,7 +227,7 @@ export class DataTree {
     const above = this.above(path)
     if (above === undefined) return
     const abovePath = this.#abovePath
-    const there = this.znodes.get(path)
+    const there = this.get(path)
     // Replayed: the snapshot was written after it. Only what the snapshot may have missed is made good.
     this.#advanceCversion(abovePath, above, parentCversion, zxid)
     if (there !== undefined) {
@@ -234,9 +276,9 @@ export class DataTree {
     const above = this.above(path)
     if (above === undefined) return
     const abovePath = this.#abovePath
+    const znode = this.get(path)
     above.children?.delete(path)
     if (zxid > above.pzxid) this.#changeChildren(abovePath, above, above.cversion, zxid)
-    const znode = this.znodes.get(path)
     if (znode === undefined) return
     const acl = znode.acl.acl
     this.#remove(path, znode)
@@ -247,7 +289,7 @@ export class DataTree {
   }
 
   setData(path: string, data: Uint8Array | null, version: number, { zxid, timeMs }: TxnTime): void {
-    const znode = this.znodes.get(path)
+    const znode = this.get(path)
     if (znode === undefined) return
     const bytesDiff = lengthOf(data) - znode.dataLength
     this.#uncount(path, znode)
@@ -266,7 +308,7 @@ export class DataTree {
   }
 
   setAcl(path: string, acl: readonly Acl[], version: number): void {
-    const znode = this.znodes.get(path)
+    const znode = this.get(path)
     if (znode === undefined) return
     const entry = this.acls.acquire(acl)
     this.acls.release(znode.acl)
@@ -277,40 +319,47 @@ export class DataTree {
   }
 
   /**
-   * All znodes, parents before their children. The tree may change meanwhile: what is deleted is passed over, what is
-   * created may or may not be seen.
+   * A znode and all below it, parents before their children, to look at: those that are lazy stay so. The tree may change
+   * meanwhile: what is deleted is passed over, what is created may or may not be seen.
    */
-  *walk(): Generator<readonly [path: string, znode: Znode]> {
-    const root = this.znodes.get('/')
-    if (root === undefined) return
-    yield ['/', root]
-    const pending = [(root.children ?? [])[Symbol.iterator]()]
-    for (let last = pending.at(-1); last !== undefined; last = pending.at(-1)) {
-      const { value: path, done } = last.next()
-      if (done === true) {
-        pending.pop()
-        continue
-      }
-      const znode = this.znodes.get(path)
-      if (znode === undefined) continue
-      yield [path, znode]
-      if (znode.childCount > 0) pending.push(znode.children![Symbol.iterator]())
+  *walk(from: string = '/'): Generator<readonly [path: string, znode: Znode]> {
+    for (const ref of this.refs(from)) {
+      const found = this.#znodes.look(ref)
+      if (found !== undefined) yield found
     }
+  }
+
+  /** As `walk`, without looking. */
+  *refs(from: string = '/'): Generator<ZnodeRef> {
+    const root = this.get(from)
+    if (root === undefined) return
+    yield from === '' ? '/' : from
+    yield* this.#znodes.below(root.children)
+  }
+
+  /**
+   * Writes a znode as snapshots have it; `false` where it is gone, or was created after `lastZxid`. An access list with a
+   * higher number than `lastAclId` is not named.
+   */
+  writeRecord(writer: JuteWriter, ref: ZnodeRef, lastZxid: number, lastAclId: number): boolean {
+    if (typeof ref === 'number') {
+      writer.raw(this.#znodes.recordOf(ref))
+      return true
+    }
+    const znode = this.#znodes.look(ref)?.[1]
+    if (znode === undefined || znode.czxid > lastZxid) return false
+    const aclId = znode.acl.id > lastAclId ? BUILT_IN_ID : znode.acl.id
+    writeZnode(writer, ref, znode, this.dataOf(znode), aclId)
+    return true
   }
 
   /** How many znodes there are below a path. */
   countBelow(path: string): number {
     // Apache's server counts what begins with the path and a slash, so here the root itself.
-    if (path === '') return this.znodes.size
-    if (path === '/') return this.znodes.size - 1
+    if (path === '') return this.size
+    if (path === '/') return this.size - 1
     let count = 0
-    const pending = [path]
-    for (let above = pending.pop(); above !== undefined; above = pending.pop()) {
-      for (const child of this.znodes.get(above)?.children ?? []) {
-        count++
-        pending.push(child)
-      }
-    }
+    for (const _ of this.#znodes.below(this.get(path)?.children)) count++
     return count
   }
 

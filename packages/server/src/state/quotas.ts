@@ -112,13 +112,9 @@ export class Quotas {
   #recount(path: string): void {
     let count = 0
     let bytes = 0
-    const pending = [path]
-    for (let here = pending.pop(); here !== undefined; here = pending.pop()) {
-      const znode = this.#tree.get(here)
-      if (znode === undefined) continue
+    for (const [, { dataLength }] of this.#tree.walk(path)) {
       count++
-      bytes += znode.dataLength
-      for (const child of znode.children ?? []) pending.push(child)
+      bytes += dataLength
     }
     this.#write(path, count, bytes)
   }

@@ -9,7 +9,7 @@ import {
   ZxidDigest,
 } from '@conclave/protocol'
 import type { ServerState } from '../state/server-state.ts'
-import { Znode } from '../state/znode.ts'
+import { ZnodeRecord } from '../state/znode-record.ts'
 import { openSource } from './compression/open-form.ts'
 import { formOf } from './compression/snapshot-form.ts'
 import type { ZxidFile } from './data-folder.ts'
@@ -55,7 +55,7 @@ export async function readSnapshot(
     if (error instanceof ProtocolError) throw new CorruptDataError(file.path, window.offset, messageOf(error))
     throw error
   } finally {
-    window.close()
+    await window.close()
     await source.close()
     await handle.close()
   }
@@ -95,8 +95,6 @@ async function readFrom(
     // As `writeSnapshot` marks it.
     (lastZxid === undefined || lastZxid >= digest.zxid) &&
     state.tree.acls.isComplete
-  state.tree.acls.purgeUnused()
-  state.tree.quotas.restore()
   state.lastZxid = zxid
   return { lastZxid: Math.max(zxid, lastChange, digest?.zxid ?? 0, lastZxid ?? 0), isExact, digest }
 }
@@ -126,36 +124,17 @@ async function readAcls(window: SnapshotWindow, state: ServerState): Promise<voi
 
 /** Returns the zxid of the last change. */
 async function readZnodes(window: SnapshotWindow, { tree }: ServerState): Promise<number> {
-  let lastChange = 0
-  let refused: string | undefined
+  const record = new ZnodeRecord()
+  let lastZxid = 0
   await window.each(reader => {
-    const path = reader.string()
-    if (path === '/') return false
-    const data = reader.bytes()
-    const aclId = reader.safeInt64()
-    const czxid = readZxid(reader)
-    const mzxid = readZxid(reader)
-    const ctimeMs = reader.safeInt64()
-    const mtimeMs = reader.safeInt64()
-    const version = reader.int32()
-    const cversion = reader.int32()
-    const aversion = reader.int32()
-    const owner = reader.int64()
-    const pzxid = readZxid(reader)
-    const znode = new Znode(tree.acls.acquireId(aclId), czxid, ctimeMs, owner)
-    znode.mzxid = mzxid
-    znode.mtimeMs = mtimeMs
-    znode.version = version
-    znode.cversion = cversion
-    znode.aversion = aversion
-    znode.pzxid = pzxid
-    lastChange = Math.max(lastChange, czxid, mzxid, pzxid)
-    if (tree.insert(path === '' ? '/' : path, znode, data)) return true
-    refused = path
-    return false
+    record.pass(reader)
+    if (record.isEnd) return false
+    lastZxid = Math.max(lastZxid, record.lastZxid)
+    tree.restore(record)
+    return true
   })
-  if (refused !== undefined) throw new ProtocolError(`${refused} has no parent, or comes twice`)
-  return lastChange
+  for (const _ of tree.endRestore()) await new Promise(resolve => setImmediate(resolve))
+  return lastZxid
 }
 
 /**

@@ -1,5 +1,5 @@
 import { JuteReader, ProtocolError } from '@conclave/protocol'
-import { ChecksumMemory } from './checksum/checksum-memory.ts'
+import { adler32Of } from './checksum/checksum-memory.ts'
 import type { SnapshotSource } from './compression/snapshot-source.ts'
 
 /** How much is read at a time, while nothing else is done. */
@@ -8,45 +8,45 @@ export const WINDOW_BYTES: number = 1 << 20
 export const SMALL_WINDOW_BYTES: number = 128 << 10
 /** Nothing that is written is as large: a znode holds at most what a request can. */
 const MAX_VALUE_BYTES = 0x1000_0000
+/** Room before what is read, for what is left of the window before. */
+const MARGIN_BYTES = 16 << 10
 
-/** One that had to grow for a large value is not kept. */
-const MAX_SPARE_BYTES = 4 << 20
-/** That of the last window that was closed: each takes gigabytes of addresses until it is collected, though no memory. */
-let spare: ChecksumMemory | undefined
-
-function takeMemory(bytes: number): ChecksumMemory {
-  const taken = spare
-  spare = undefined
-  return taken !== undefined && taken.bytes.length >= bytes ? taken : ChecksumMemory.allocate(bytes)
+/** A part of the file, in memory of its own. */
+interface Part {
+  readonly memory: Buffer
+  readonly start: number
+  readonly end: number
+  /** Whether nothing follows it. */
+  readonly isLast: boolean
 }
 
-/** A snapshot that is read front to back, a part of it in memory at a time, with the checksum of what was read. */
+const NOTHING: Part = { memory: Buffer.alloc(0), start: 0, end: 0, isLast: false }
+
+/**
+ * A snapshot that is read front to back, with the checksum of what was read: a part is worked on while the next one is on
+ * its way. What was read stays where it is, for as long as somebody holds it.
+ */
 export class SnapshotWindow {
   readonly #source: SnapshotSource
   readonly #windowBytes: number
-  /** Used again for each part, so nothing may hold on to views of it. */
-  #memory: ChecksumMemory
-  readonly #reader: JuteReader
-  /** Behind what is in the buffer. */
-  #end = 0
-  /** Where the buffer begins, counted as if nothing were compressed. */
+  readonly #reader = new JuteReader(NOTHING.memory)
+  #part = NOTHING
+  /** The part after it. */
+  #next: Promise<Part> | undefined
+  /** Where the memory of the part would begin, counted as if nothing were compressed. */
   #base = 0
-  /** Whether nothing follows the buffer. */
-  #isLast = false
-  /** Up to where in the buffer the checksum goes. */
+  /** Up to where in the memory the checksum goes. */
   #summed = 0
   #checksum = 1
 
   constructor(source: SnapshotSource, windowBytes: number) {
     this.#source = source
     this.#windowBytes = windowBytes
-    this.#memory = takeMemory(windowBytes)
-    this.#reader = new JuteReader(this.#memory.bytes, 0, 0)
   }
 
-  /** Nothing more is read. */
-  close(): void {
-    if (this.#memory.bytes.length <= MAX_SPARE_BYTES) spare = this.#memory
+  /** Nothing more is read. Resolves when the source is left alone. */
+  async close(): Promise<void> {
+    await this.#next?.catch(() => {})
   }
 
   /** Behind what was read, counted as if nothing were compressed. */
@@ -56,7 +56,8 @@ export class SnapshotWindow {
 
   /** How many bytes are left if they are fewer than a window, else at least as many as that. */
   async remaining(): Promise<number> {
-    if (this.#reader.remaining < this.#windowBytes && !this.#isLast) await this.#moveTo(this.#reader.offset)
+    if (this.#reader.remaining < this.#windowBytes && !this.#part.isLast)
+      await this.#moveTo(this.#reader.offset)
     return this.#reader.remaining
   }
 
@@ -68,7 +69,7 @@ export class SnapshotWindow {
 
   /**
    * Calls `read` until it returns `false`. Where the window ends in the midst of a call, the call is made again with more
-   * in the window; so it must change nothing before it has read all that it reads, and keep copies of bytes.
+   * in the window; so it must change nothing before it has read all that it reads.
    */
   async each(read: (reader: JuteReader) => boolean): Promise<void> {
     for (let from = this.#readAll(read); from !== undefined; from = this.#readAll(read))
@@ -84,14 +85,14 @@ export class SnapshotWindow {
     return values[0]!
   }
 
-  /** Where in the buffer the call begins that needs more; `undefined` when there was a last one. */
+  /** Where in the memory the call begins that needs more; `undefined` when there was a last one. */
   #readAll(read: (reader: JuteReader) => boolean): number | undefined {
     for (;;) {
       const from = this.#reader.offset
       try {
         if (!read(this.#reader)) return undefined
       } catch (error) {
-        if (this.#isLast || !(error instanceof ProtocolError)) throw error
+        if (this.#part.isLast || !(error instanceof ProtocolError)) throw error
         return from
       }
     }
@@ -99,26 +100,39 @@ export class SnapshotWindow {
 
   async #moveTo(from: number): Promise<void> {
     this.#sumUpTo(from)
-    const kept = this.#end - from
-    if (kept > MAX_VALUE_BYTES) throw new ProtocolError('a znode is too large')
-    this.#base += from
-    const wanted = kept + this.#windowBytes
-    // A record that is larger than the window lets it grow.
-    const isLargeEnough = wanted <= this.#memory.bytes.length
-    const memory = isLargeEnough ? this.#memory : ChecksumMemory.allocate(wanted + kept)
-    this.#memory.bytes.copy(memory.bytes, 0, from, this.#end)
+    const { memory, end } = this.#part
+    if (end - from > MAX_VALUE_BYTES) throw new ProtocolError('a znode is too large')
     // The loop has its turn also where the source has all that at hand.
     await new Promise(resolve => setImmediate(resolve))
-    const bytes = await this.#source.read(memory.bytes.subarray(kept, wanted))
-    this.#isLast = bytes < this.#windowBytes
-    this.#memory = memory
-    this.#end = kept + bytes
-    this.#reader.reset(memory.bytes, 0, this.#end)
-    this.#summed = 0
+    const part = joined(memory.subarray(from, end), await (this.#next ?? this.#readPart()))
+    this.#next = part.isLast ? undefined : this.#readPart()
+    // Whether it fails, `moveTo` or `close` asks.
+    this.#next?.catch(() => {})
+    this.#part = part
+    this.#base += from - part.start
+    this.#summed = part.start
+    this.#reader.reset(part.memory, part.start, part.end)
+  }
+
+  async #readPart(): Promise<Part> {
+    const memory = Buffer.from(new SharedArrayBuffer(MARGIN_BYTES + this.#windowBytes))
+    const bytes = await this.#source.read(memory.subarray(MARGIN_BYTES))
+    return { memory, start: MARGIN_BYTES, end: MARGIN_BYTES + bytes, isLast: bytes < this.#windowBytes }
   }
 
   #sumUpTo(end: number): void {
-    this.#checksum = this.#memory.adler32(this.#summed, end, this.#checksum)
+    this.#checksum = adler32Of(this.#part.memory, this.#summed, end, this.#checksum)
     this.#summed = end
   }
+}
+
+/** A part with something before it: in its margin, or, of a record that is larger, in other memory. */
+function joined(before: Buffer, { memory, start, end, isLast }: Part): Part {
+  if (before.length <= start) {
+    const newStart = start - before.length
+    before.copy(memory, newStart)
+    return { memory, start: newStart, end, isLast }
+  }
+  const larger = Buffer.concat([before, memory.subarray(start, end)])
+  return { memory: larger, start: 0, end: larger.length, isLast }
 }

@@ -8,9 +8,7 @@ import {
   SNAPSHOT_MAGIC,
   ZxidDigest,
 } from '@conclave/protocol'
-import { BUILT_IN_ID } from '../state/acl-cache.ts'
 import type { ServerState } from '../state/server-state.ts'
-import type { Znode } from '../state/znode.ts'
 import { adler32 } from './checksum/adler32.ts'
 import { openSink } from './compression/open-form.ts'
 import type { SnapshotForm } from './compression/snapshot-form.ts'
@@ -94,17 +92,13 @@ export async function writeSnapshot(
     writeHead(out.writer, state)
     const lastAclId = state.tree.acls.lastId
     let skipped = 0
-    for (const [znodePath, znode] of state.tree.walk()) {
-      // What is newer than the snapshot is in the log.
-      if (znode.czxid > zxid) {
-        if (++skipped % SLICE_ZNODES === 0) await new Promise(resolve => setImmediate(resolve))
-        continue
-      }
-      // An access list that the head does not have was given since, and will be again by the log.
-      const aclId = znode.acl.id > lastAclId ? BUILT_IN_ID : znode.acl.id
-      writeZnode(out.writer, znodePath, znode, state.tree.dataOf(znode), aclId)
-      // Not before: a znode that is deleted meanwhile has no data any more.
-      if (out.writer.length >= SLICE_BYTES) await out.flush()
+    for (const ref of state.tree.refs()) {
+      // What is newer than the snapshot is in the log. An access list that the head does not have was given since, and will
+      // be again by the log.
+      if (state.tree.writeRecord(out.writer, ref, zxid, lastAclId)) {
+        // Not before: a znode that is deleted meanwhile has no data any more.
+        if (out.writer.length >= SLICE_BYTES) await out.flush()
+      } else if (++skipped % SLICE_ZNODES === 0) await new Promise(resolve => setImmediate(resolve))
     }
     out.writer.string('/')
     out.seal()
@@ -139,26 +133,4 @@ function writeHead(writer: JuteWriter, state: ServerState): void {
     writer.safeInt64(id)
     AclList.write(writer, acl)
   }
-}
-
-/** Path, data, number of the access list, and the persisted stat. The root is the empty path: `/` marks the end. */
-function writeZnode(
-  writer: JuteWriter,
-  path: string,
-  znode: Znode,
-  data: Buffer | null,
-  aclId: number,
-): void {
-  writer.string(path === '/' ? '' : path)
-  writer.sharedBytes(data)
-  writer.safeInt64(aclId)
-  writer.safeInt64(znode.czxid)
-  writer.safeInt64(znode.mzxid)
-  writer.safeInt64(znode.ctimeMs)
-  writer.safeInt64(znode.mtimeMs)
-  writer.int32(znode.version)
-  writer.int32(znode.cversion)
-  writer.int32(znode.aversion)
-  writer.int64(znode.owner)
-  writer.safeInt64(znode.pzxid)
 }

@@ -37,7 +37,7 @@ function sizesOf({ state, pipeline, commit }: ServerCore): Record<string, number
   const { tree, sessions } = state
   const { dataWatches, childWatches } = tree
   return {
-    znodes: tree.znodes.size,
+    znodes: tree.size,
     dataBytes: tree.dataBytes,
     accessLists: tree.acls.size,
     owners: tree.ephemerals.size,

@@ -48,19 +48,23 @@ test.each(FORMS)('snapshot - read back, it is the state (%s)', async form => {
   expect(await server.reread()).toEqual(describeState(server.state))
 })
 
-test.each(FORMS)(
-  'snapshot - taken while the tree changes under it, the log makes good the difference (%s)',
-  async form => {
-    const server = await ScriptedServer.start()
+test.each(FORMS.flatMap(form => [[form, 'made'] as const, [form, 'read back'] as const]))(
+  'snapshot - taken while the tree changes under it, the log makes good the difference (%s, %s)',
+  async (form, origin) => {
+    let server = await ScriptedServer.start()
     for (let i = 0; i < 600; i++) server.create(`/old-${i}`, 'x'.repeat(1_000))
     await server.commit.drain()
+    if (origin === 'read back') {
+      await server.snapshot()
+      server = await ScriptedServer.start(server.disk)
+    }
     await server.commit.roll()
     const taken = server.snapshot(form)
     let changes = 0
     let done = false
     void taken.then(() => (done = true))
     while (!done) {
-      const i = changes++ % 600
+      const i = (changes++ * 241) % 600
       if (server.state.tree.get(`/old-${i}`) !== undefined)
         server.execute({ type: OpCode.delete, path: `/old-${i}` })
       server.create(`/new-${changes}`)

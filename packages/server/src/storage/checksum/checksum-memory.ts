@@ -81,3 +81,24 @@ export class ChecksumMemory {
     return this.#exports.adler32(start, end, seed) >>> 0
   }
 }
+
+/** How much is copied at a time; V8 copies to and from shared memory by bytes, where their addresses are not alike by the word. */
+const COPIED_BYTES = 64 << 10
+const WORD_MASK = 7
+let scratch: ChecksumMemory | undefined
+
+/**
+ * Adler-32 of other memory than a `ChecksumMemory`'s, by way of one: worth the copies where there is much of it. All share
+ * that one, because V8 takes gigabytes of addresses for each until it is collected.
+ */
+export function adler32Of(bytes: Buffer, start: number, end: number, seed: number): number {
+  scratch ??= ChecksumMemory.allocate(COPIED_BYTES + WORD_MASK)
+  let sum = seed
+  for (let from = start; from < end; from += COPIED_BYTES) {
+    const to = Math.min(end, from + COPIED_BYTES)
+    const at = (bytes.byteOffset + from) & WORD_MASK
+    bytes.copy(scratch.bytes, at, from, to)
+    sum = scratch.adler32(at, at + to - from, sum)
+  }
+  return sum
+}
