@@ -60,22 +60,18 @@ export class LazyZnodes implements NumberedPaths {
   /** Takes the record that follows the last one; its bytes must stay as they are. Returns its number; -1: not one for here. */
   append(record: ZnodeRecord): number {
     const { bytes, pathStart, pathLength } = record
-    let hash = SEED
-    let parentHash = SEED
-    let parentLength = -1
-    for (let i = 0; i < pathLength; i++) {
-      const code = bytes[pathStart + i]!
-      if (code > MAX_ASCII) return -1
-      if (code === SLASH) {
-        parentHash = hash
-        parentLength = i
-      }
-      hash = hashWith(hash, code)
-    }
+    let parentLength = pathLength - 1
+    while (parentLength >= 0 && bytes[pathStart + parentLength] !== SLASH) parentLength--
     // The root has no parent, and comes first.
     const isRoot = pathLength === 0 && this.#count === 0
-    const depth = isRoot ? 0 : this.#depthBelow(bytes, pathStart, parentLength, parentHash)
+    const depth = isRoot ? 0 : this.#depthBelow(bytes, pathStart, parentLength)
     if (depth === -1) return -1
+    let hash = isRoot ? SEED : this.#hashes[this.#above[depth - 1]!]!
+    for (let i = Math.max(0, parentLength); i < pathLength; i++) {
+      const code = bytes[pathStart + i]!
+      if (code > MAX_ASCII) return -1
+      hash = hashWith(hash, code)
+    }
     this.#leave(depth)
     if (this.#count === this.#offsets.length) this.#grow()
     const part = this.#partFor(bytes)
@@ -206,12 +202,10 @@ export class LazyZnodes implements NumberedPaths {
   }
 
   /** How deep that is of which the parent has that path; -1: it does not come in order. */
-  #depthBelow(bytes: Buffer, start: number, length: number, hash: number): number {
-    for (let depth = this.#above.length; depth > 0; depth--) {
-      const number = this.#above[depth - 1]!
-      if (this.#hashes[number]! === hash && this.#hasBytes(number, bytes, start, length)) return depth
-    }
-    return -1
+  #depthBelow(bytes: Buffer, start: number, length: number): number {
+    let depth = this.#above.length
+    while (depth > 0 && !this.#hasBytes(this.#above[depth - 1]!, bytes, start, length)) depth--
+    return depth === 0 ? -1 : depth
   }
 
   /** Nothing more comes below those that are deeper. */
