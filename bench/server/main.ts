@@ -121,7 +121,7 @@ async function measureSessions(name: string, { endpoint, pid }: RunningServer, t
     endpoint,
     pid,
     count: args.sessions,
-    concurrency: 64,
+    concurrency: 128,
   })
   table.set('sessions created/s', name, figures.perSecond, 'more')
   table.set('session created: p99 ms', name, figures.p99Ms)

@@ -1,4 +1,5 @@
 import { ProtocolError } from './protocol-error.ts'
+import type { StringCache } from './string-cache.ts'
 
 /**
  * Reads Jute's primitive types from one frame. Every length is checked against what is left before it is used,
@@ -10,8 +11,12 @@ export class JuteReader {
   #offset: number
   #end: number
 
-  constructor(buffer: Buffer, start: number = 0, end: number = buffer.length) {
+  readonly #strings: StringCache | undefined
+
+  /** With `strings`, those that come again and again are made once. */
+  constructor(buffer: Buffer, start: number = 0, end: number = buffer.length, strings?: StringCache) {
     this.#buffer = buffer
+    this.#strings = strings
     this.#view = new DataView(buffer.buffer, buffer.byteOffset, buffer.length)
     this.#offset = start
     this.#end = end
@@ -29,7 +34,7 @@ export class JuteReader {
 
   /** Another reader of the same bytes, at the same place. */
   fork(): JuteReader {
-    return new JuteReader(this.#buffer, this.#offset, this.#end)
+    return new JuteReader(this.#buffer, this.#offset, this.#end, this.#strings)
   }
 
   /** What it reads, from the start. */
@@ -108,6 +113,7 @@ export class JuteReader {
     const length = this.#length(1)
     if (length === -1) return null
     const at = this.#take(length)
+    if (this.#strings !== undefined) return this.#strings.get(this.#buffer, at, at + length)
     return this.#buffer.toString('utf8', at, at + length)
   }
 

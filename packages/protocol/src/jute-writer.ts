@@ -101,7 +101,11 @@ export class JuteWriter {
   /** Signed, 8 bytes. */
   int64(value: bigint): void {
     const at = this.#reserve(8)
-    this.#view.setBigInt64(at, value)
+    // Mostly no session: without the way out of JavaScript.
+    if (value === 0n) {
+      this.#view.setInt32(at, 0)
+      this.#view.setInt32(at + 4, 0)
+    } else this.#view.setBigInt64(at, value)
   }
 
   /** A 64-bit value that is a safe integer, such as a time in milliseconds. */

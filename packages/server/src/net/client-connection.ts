@@ -8,6 +8,7 @@ import {
   ProtocolError,
   SpecialXid,
   type Acl,
+  type StringCache,
 } from '@conclave/protocol'
 import { isAllowed, type Identity } from '../state/access.ts'
 import type { Session } from '../state/session-tracker.ts'
@@ -17,11 +18,14 @@ import { Outbox, type OutboxMemory } from './outbox.ts'
 
 /** A client that asks for so much more than it reads loses its connection. */
 const MAX_OUTBOX_BYTES = 64 << 20
+const EMPTY = Buffer.alloc(0)
 
 /** What a connection needs of the server behind it. */
 export interface ConnectionOwner {
   readonly maxFrameBytes: number
   readonly outboxMemory: OutboxMemory
+  /** Paths that requests name time and again. */
+  readonly strings: StringCache
   /** The first frame. */
   onConnectRequest(client: ClientConnection, request: ConnectRequest): void
   /** Every other frame: header and body of a request. Throws `ProtocolError` where there is not even a header. */
@@ -52,8 +56,8 @@ export class ClientConnection implements Watcher, ConnectionHandler {
   readonly #transport: Connection
   readonly #owner: ConnectionOwner
   readonly #decoder: FrameDecoder
-  readonly #reader = new JuteReader(Buffer.alloc(0))
-  #head: Buffer = Buffer.alloc(0)
+  readonly #reader: JuteReader
+  #head: Buffer = EMPTY
   #hasBegun = false
   #isConnected = false
   /** Requests whose answers are still here, and since when. */
@@ -70,6 +74,7 @@ export class ClientConnection implements Watcher, ConnectionHandler {
     this.#transport = transport
     this.#owner = owner
     this.outbox = new Outbox(owner.outboxMemory)
+    this.#reader = new JuteReader(EMPTY, 0, 0, owner.strings)
     this.#decoder = new FrameDecoder(owner.maxFrameBytes)
     this.identities = [{ scheme: 'ip', id: transport.remote.host.replace(/^::ffff:/, '') }]
     if (transport.peer !== undefined) this.addIdentity('x509', transport.peer.distinguishedName)

@@ -4,6 +4,7 @@ import {
   JuteWriter,
   OpCode,
   ProtocolError,
+  StringCache,
   type ConnectRequest,
   type JuteReader,
   type Txn,
@@ -56,6 +57,7 @@ export interface PipelineOptions extends SessionOptions, AuthenticationOptions {
 export class RequestPipeline implements ConnectionOwner {
   readonly maxFrameBytes: number
   readonly outboxMemory = new OutboxMemory()
+  readonly strings = new StringCache()
   readonly authentication: Authentication
   readonly #state: ServerState
   readonly #clock: Clock
