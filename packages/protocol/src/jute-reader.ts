@@ -1,4 +1,4 @@
-import { ProtocolError } from './protocol-error.ts'
+import { IncompleteError, ProtocolError } from './protocol-error.ts'
 import type { StringCache } from './string-cache.ts'
 
 /**
@@ -10,7 +10,6 @@ export class JuteReader {
   #view: DataView
   #offset: number
   #end: number
-
   readonly #strings: StringCache | undefined
 
   /** With `strings`, those that come again and again are made once. */
@@ -55,7 +54,7 @@ export class JuteReader {
   #take(bytes: number): number {
     const at = this.#offset
     if (bytes > this.#end - at) {
-      throw new ProtocolError(
+      throw new IncompleteError(
         `record ends early: ${bytes} bytes needed at offset ${at}, ${this.#end - at} left`,
       )
     }
@@ -95,9 +94,9 @@ export class JuteReader {
   /** A length that is -1 (null) or fits into what is left of the frame, given `bytesEach` at the least. */
   #length(bytesEach: number): number {
     const length = this.int32()
-    if (length < -1 || length * bytesEach > this.remaining) {
-      throw new ProtocolError(`impossible length ${length} with ${this.remaining} bytes left`)
-    }
+    if (length < -1) throw new ProtocolError(`impossible length ${length}`)
+    if (length * bytesEach > this.remaining)
+      throw new IncompleteError(`impossible length ${length} with ${this.remaining} bytes left`)
     return length
   }
 

@@ -7,16 +7,15 @@ export type ZnodeRef = string | number
 const MAX_LISTED = 4096
 
 /**
- * The paths of a znode's children, in the order of their creation; a deletion may come while they are gone through. Most
- * znodes never lose a child, so until then, and while they are not too many, they are a list: it takes a third of a set's
- * memory, and of its time.
+ * The paths of a znode's children: those that a snapshot has, then the others in the order of their creation. A deletion may
+ * come while they are gone through. Most znodes never lose a child, so until then, and while they are not too many, the
+ * others are a list: it takes a third of a set's memory, and of its time.
  */
 export class Children {
-  /** Those that stand in a snapshot, by the number of their parent in there. */
+  /** Where those are that a snapshot has, below this number. */
   readonly #lazy: LazyZnodes | undefined
   readonly #number: number
-  /** The others. */
-  #paths: string[] | Set<string> = []
+  #others: string[] | Set<string> = []
 
   constructor(lazy?: LazyZnodes, number: number = -1) {
     this.#lazy = lazy
@@ -24,41 +23,41 @@ export class Children {
   }
 
   get size(): number {
-    const others = Array.isArray(this.#paths) ? this.#paths.length : this.#paths.size
+    const others = Array.isArray(this.#others) ? this.#others.length : this.#others.size
     return this.#lazy === undefined ? others : others + this.#lazy.childCount(this.#number)
   }
 
   /** It must not be one of them. */
   add(path: string): void {
-    if (Array.isArray(this.#paths) && this.#paths.length < MAX_LISTED) this.#paths.push(path)
+    if (Array.isArray(this.#others) && this.#others.length < MAX_LISTED) this.#others.push(path)
     else this.#asSet().add(path)
   }
 
+  /** Of one that a snapshot has, `LazyZnodes` keeps count. */
   delete(path: string): void {
-    if (this.#lazy?.remove(path, this.#number) !== true) this.#asSet().delete(path)
+    if (this.#lazy === undefined || this.#lazy.find(path) === -1) this.#asSet().delete(path)
   }
 
   /** A list stays as it is, for those who are going through it. */
   #asSet(): Set<string> {
-    if (Array.isArray(this.#paths)) this.#paths = new Set(this.#paths)
-    return this.#paths
+    if (Array.isArray(this.#others)) this.#others = new Set(this.#others)
+    return this.#others
   }
 
   /** Their paths, or their numbers where they are lazy. */
   refs(): IterableIterator<ZnodeRef> {
-    return this.#lazy === undefined ? this.#paths.values() : this.#allRefs(this.#lazy)
+    return this.#lazy === undefined ? this.#others.values() : this.#allRefs(this.#lazy)
   }
 
   *#allRefs(lazy: LazyZnodes): Generator<ZnodeRef> {
-    yield* lazy.children(this.#number)
-    yield* this.#paths
+    yield* lazy.childRefs(this.#number)
+    yield* this.#others
   }
 
   [Symbol.iterator](): IterableIterator<string> {
-    return this.#lazy === undefined ? this.#paths.values() : this.#allPaths(this.#lazy)
-  }
-
-  *#allPaths(lazy: LazyZnodes): Generator<string> {
-    for (const ref of this.#allRefs(lazy)) yield typeof ref === 'number' ? lazy.pathOf(ref)! : ref
+    if (this.#lazy === undefined) return this.#others.values()
+    const paths = this.#lazy.childPaths(this.#number)
+    for (const path of this.#others) paths.push(path)
+    return paths.values()
   }
 }

@@ -1,7 +1,6 @@
 import { EventType, JuteReader, ProtocolError, READ_ACL, type Acl, type JuteWriter } from '@conclave/protocol'
 import { AclCache, BUILT_IN_ID } from './acl-cache.ts'
 import { Children, type ZnodeRef } from './children.ts'
-import { DataMemory, GIVEN_BACK } from './data-memory.ts'
 import { Quotas } from './quotas.ts'
 import { digestAfterChild, TreeDigest, znodeDigest } from './tree-digest.ts'
 import { WatchManager, WatchMode, type Watcher } from './watch-manager.ts'
@@ -42,12 +41,10 @@ export class DataTree {
   readonly containers = new Set<string>()
   readonly ttls = new Set<string>()
   readonly quotas = new Quotas(this)
-  readonly #memory = new DataMemory()
-  readonly #znodes = new Znodes(this.acls, this.#memory)
-  /** Records of the snapshot that is being read, of znodes that cannot be lazy. */
-  #notLazy: Buffer[] = []
-  /** Bytes of all paths and data. */
-  #dataBytes = 0
+  readonly #znodes = new Znodes(this.acls)
+  /** Of the snapshot that is being read: the numbers of znodes that have to be objects, and records that have no number. */
+  #toTake: number[] = []
+  #unnumbered: Buffer[] = []
   /** What `above` found last, and where: the root at '', nothing at '?'. */
   #lastAbovePath = '?'
   #lastAbove: Znode | undefined
@@ -75,15 +72,15 @@ export class DataTree {
   }
 
   get dataBytes(): number {
-    return this.#dataBytes
+    return this.#znodes.dataBytes
   }
 
   /** Removes every znode, so that a snapshot can be read in. */
   clear(): void {
     this.acls.clear()
     this.#znodes.clear()
-    this.#notLazy = []
-    this.#memory.clear()
+    this.#toTake = []
+    this.#unnumbered = []
     this.#lastAbovePath = '?'
     this.#lastAbove = undefined
     this.digest.clear()
@@ -91,31 +88,37 @@ export class DataTree {
     this.ephemerals.clear()
     this.containers.clear()
     this.ttls.clear()
-    this.#dataBytes = 0
   }
 
-  /** Takes the next znode of a snapshot in. The bytes of the record must stay as they are; nothing else is done before `endRestore`. */
+  /**
+   * Takes the next znode of a snapshot in. The bytes of the record must stay as they are, and nothing else may be done before
+   * `endRestore`.
+   */
   restore(record: ZnodeRecord): void {
     const number = this.#znodes.append(record)
     if (number === -1) {
-      this.#notLazy.push(Buffer.from(record.bytes.subarray(record.start, record.end)))
+      this.#unnumbered.push(Buffer.from(record.bytes.subarray(record.start, record.end)))
       return
     }
-    this.#dataBytes += Math.max(1, record.pathLength) + record.dataLength
     const isListed = this.acls.use(record.aclId)
-    if (number > 0 && !record.hasOwner && isListed) {
-      if (this.digest.isKnown) this.#count(...this.#znodes.look(number)!)
-      return
-    }
-    const [path, znode] = this.#znodes.take(number)
-    this.#count(path, znode)
-    this.#ownerSet(path, znode)?.add(path)
+    if (number === 0 || record.hasOwner || !isListed) this.#toTake.push(number)
+    else if (this.digest.isKnown) this.#count(...this.#znodes.look(number)!)
   }
 
-  /** No znodes follow. Goes on each time after a moment's work. Throws `ProtocolError` where a path has no parent, or comes twice. */
+  /**
+   * No znodes follow. Goes on each time after a moment's work. Throws `ProtocolError` where a path has no parent, or comes
+   * twice.
+   */
   *endRestore(): Generator<void> {
     yield* this.#znodes.endAppend()
-    for (const [i, bytes] of this.#notLazy.entries()) {
+    for (const [i, number] of this.#toTake.entries()) {
+      const [path, znode] = this.#znodes.take(number)
+      this.#count(path, znode)
+      this.#ownerSet(path, znode)?.add(path)
+      if (i % RESTORED_AT_ONCE === 0) yield
+    }
+    this.#toTake = []
+    for (const [i, bytes] of this.#unnumbered.entries()) {
       const [path, znode] = readZnode(new JuteReader(bytes), this.acls)
       const parent = path === '/' ? undefined : this.above(path)
       if (parent === undefined && path !== '/') throw new ProtocolError(`${path} has no parent`)
@@ -124,18 +127,14 @@ export class DataTree {
       this.#add(path, znode, parent, this.dataOf(znode))
       if (i % RESTORED_AT_ONCE === 0) yield
     }
-    this.#notLazy = []
+    this.#unnumbered = []
     this.acls.purgeUnused()
-    this.quotas.restore()
+    yield* this.quotas.restore()
   }
 
-  /** A new one. */
   #add(path: string, znode: Znode, parent: Znode | undefined, data: Uint8Array | null): void {
-    this.#znodes.set(path, znode)
+    this.#znodes.add(path, znode, data)
     if (parent !== undefined) (parent.children ??= new Children()).add(path)
-    znode.kept = this.#memory.keep(data)
-    znode.dataLength = lengthOf(data)
-    this.#dataBytes += path.length + znode.dataLength
     this.#count(path, znode, data)
     this.#ownerSet(path, znode)?.add(path)
   }
@@ -160,11 +159,8 @@ export class DataTree {
 
   /** Takes a znode out. Its parent's list of children is the caller's. */
   #remove(path: string, znode: Znode): void {
-    this.#znodes.delete(path)
-    this.#dataBytes -= path.length + znode.dataLength
     this.#uncount(path, znode)
-    this.#memory.giveBack(znode.kept)
-    znode.kept = GIVEN_BACK
+    this.#znodes.remove(path, znode)
     const owned = this.#ownerSet(path, znode)
     owned?.delete(path)
     if (owned?.size === 0 && ownerKind(znode.owner) === 'session') this.ephemerals.delete(znode.owner)
@@ -182,17 +178,8 @@ export class DataTree {
   }
 
   /** The data of a znode, to look at: valid until the tree changes. */
-  dataOf({ kept, dataLength }: Znode): Buffer | null {
-    return this.#memory.view(kept, dataLength)
-  }
-
-  /** Puts data in the place of what a znode had. */
-  #keep(znode: Znode, data: Uint8Array | null): void {
-    const length = lengthOf(data)
-    this.#dataBytes += length - znode.dataLength
-    this.#memory.giveBack(znode.kept)
-    znode.kept = this.#memory.keep(data)
-    znode.dataLength = length
+  dataOf(znode: Znode): Buffer | null {
+    return this.#znodes.dataOf(znode)
   }
 
   /** Adds a znode, as it is now, to the digest. `data`: its own, where they are at hand. */
@@ -277,6 +264,8 @@ export class DataTree {
     if (above === undefined) return
     const abovePath = this.#abovePath
     const znode = this.get(path)
+    // What a snapshot knows to be below it came later, while the snapshot was written, and will come again.
+    if (znode !== undefined && znode.childCount > 0) this.#deleteBelow(path, zxid)
     above.children?.delete(path)
     if (zxid > above.pzxid) this.#changeChildren(abovePath, above, above.cversion, zxid)
     if (znode === undefined) return
@@ -288,12 +277,18 @@ export class DataTree {
     this.childWatches.trigger(EventType.nodeChildrenChanged, abovePath, zxid, above.acl.acl)
   }
 
+  #deleteBelow(path: string, zxid: number): void {
+    const paths = Array.from(this.walk(path), ([below]) => below)
+    for (const below of paths.slice(1).reverse()) this.delete(below, zxid)
+    this.#lastAbovePath = '?'
+  }
+
   setData(path: string, data: Uint8Array | null, version: number, { zxid, timeMs }: TxnTime): void {
     const znode = this.get(path)
     if (znode === undefined) return
     const bytesDiff = lengthOf(data) - znode.dataLength
     this.#uncount(path, znode)
-    this.#keep(znode, data)
+    this.#znodes.setData(znode, data)
     znode.version = version
     znode.mzxid = zxid
     znode.mtimeMs = timeMs
@@ -304,7 +299,7 @@ export class DataTree {
 
   /** For what the server writes by itself: no version moves on, no digest, and nobody is told. */
   replaceData(znode: Znode, data: Uint8Array): void {
-    this.#keep(znode, data)
+    this.#znodes.setData(znode, data)
   }
 
   setAcl(path: string, acl: readonly Acl[], version: number): void {
@@ -351,6 +346,11 @@ export class DataTree {
     const aclId = znode.acl.id > lastAclId ? BUILT_IN_ID : znode.acl.id
     writeZnode(writer, ref, znode, this.dataOf(znode), aclId)
     return true
+  }
+
+  /** How many bytes the data of a znode are, and of each below it. */
+  *dataLengths(path: string): Generator<number> {
+    for (const ref of this.refs(path)) yield this.#znodes.dataLengthOf(ref)
   }
 
   /** How many znodes there are below a path. */

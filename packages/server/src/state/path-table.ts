@@ -2,12 +2,28 @@ import { nodeRandom } from '@conclave/core'
 
 const MAX_ASCII = 0x7f
 
-/** The hash of nothing: of each process another, so that nobody can think up paths that all have the same. */
-export const SEED: number = (nodeRandom.float() * 2 ** 32) | 0
+/**
+ * A number for each value of a byte: of each process others, so that nobody can think up paths that have one hash, and would
+ * all be looked for in one place.
+ */
+const SECRET = new Int32Array(new Uint8Array(nodeRandom.bytes(256 * 4)).buffer)
 
-/** What the hash of some characters becomes with one more. (FNV-1a) */
-export function hashWith(hash: number, code: number): number {
-  return Math.imul(hash ^ code, 0x0100_0193)
+/** The hash of nothing. */
+export const EMPTY_HASH = 0
+
+/** What the hash of some bytes becomes with one more. */
+export function hashWith(hash: number, byte: number): number {
+  return Math.imul(hash ^ SECRET[byte]!, 0x0100_0193)
+}
+
+function hashOf(path: string): number {
+  let hash = EMPTY_HASH
+  for (let i = 0; i < path.length; i++) {
+    const code = path.charCodeAt(i)
+    if (code > MAX_ASCII) return Buffer.from(path).reduce(hashWith, EMPTY_HASH)
+    hash = hashWith(hash, code)
+  }
+  return hash
 }
 
 /** Who knows what the numbers stand for. */
@@ -28,10 +44,10 @@ export class PathTable {
     while (length < count * 2) length *= 2
     this.#paths = paths
     this.#mask = length - 1
-    this.#slots = new Int32Array(new SharedArrayBuffer(length * 8))
+    this.#slots = new Int32Array(length * 2)
   }
 
-  /** Adds a number; `false` where another stands for the same path. */
+  /** Adds a number, with the hash of its path in UTF-8; `false` where another stands for the same path. */
   add(number: number, hash: number): boolean {
     let at = this.#slotOf(hash)
     for (; this.#slots[at + 1] !== 0; at = this.#slotAfter(at))
@@ -41,14 +57,9 @@ export class PathTable {
     return true
   }
 
-  /** The number of a path, or -1. Only paths of ASCII characters are found. */
+  /** The number of a path, or -1. */
   find(path: string): number {
-    let hash = SEED
-    for (let i = 0; i < path.length; i++) {
-      const code = path.charCodeAt(i)
-      if (code > MAX_ASCII) return -1
-      hash = hashWith(hash, code)
-    }
+    const hash = hashOf(path)
     for (let at = this.#slotOf(hash); this.#slots[at + 1] !== 0; at = this.#slotAfter(at)) {
       const number = this.#slots[at + 1]! - 1
       if (this.#slots[at] === hash && this.#paths.hasPath(number, path)) return number

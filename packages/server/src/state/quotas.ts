@@ -5,6 +5,8 @@ import type { Znode } from './znode.ts'
 const QUOTA_ROOT = '/zookeeper/quota'
 const LIMITS = 'zookeeper_limits'
 const STATS = 'zookeeper_stats'
+/** A few milliseconds' work. */
+const COUNTED_AT_ONCE = 8192
 
 /** Counts and bytes, limits or used, as they stand in the data of quota znodes. -1: none. */
 export interface QuotaFigures {
@@ -52,16 +54,11 @@ export class Quotas {
     this.#limited.clear()
   }
 
-  /** Finds the limits in a tree that was read in, and counts anew. */
-  restore(): void {
-    const visit = (path: string): void => {
-      if (baseName(path) === LIMITS) {
-        this.#limited.add(limitedPath(path))
-        this.#recount(limitedPath(path))
-      }
-      for (const child of this.#tree.get(path)?.children ?? []) visit(child)
-    }
-    visit(QUOTA_ROOT)
+  /** Finds the limits in a tree that was read in, and counts anew. Goes on each time after a moment's work. */
+  *restore(): Generator<void> {
+    for (const [path] of this.#tree.walk(QUOTA_ROOT))
+      if (baseName(path) === LIMITS) this.#limited.add(limitedPath(path))
+    for (const path of this.#limited) yield* this.#recounting(path)
   }
 
   /** A znode was created or deleted, or its data changed in length; `countDiff` is 1, -1 or 0. */
@@ -110,11 +107,16 @@ export class Quotas {
   }
 
   #recount(path: string): void {
+    for (const _ of this.#recounting(path));
+  }
+
+  *#recounting(path: string): Generator<void> {
     let count = 0
     let bytes = 0
-    for (const [, { dataLength }] of this.#tree.walk(path)) {
+    for (const length of this.#tree.dataLengths(path)) {
       count++
-      bytes += dataLength
+      bytes += length
+      if (count % COUNTED_AT_ONCE === 0) yield
     }
     this.#write(path, count, bytes)
   }

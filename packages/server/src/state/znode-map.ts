@@ -23,13 +23,11 @@ export class ZnodeMap {
     return this.#parts[partOf(path)]!.get(path)
   }
 
-  /** Returns whether the path is new. */
-  set(path: string, znode: Znode): boolean {
+  set(path: string, znode: Znode): void {
     const part = this.#parts[partOf(path)]!
     const { size } = part
     part.set(path, znode)
     this.#size += part.size - size
-    return part.size > size
   }
 
   delete(path: string): void {
@@ -39,10 +37,6 @@ export class ZnodeMap {
   clear(): void {
     for (const part of this.#parts) part.clear()
     this.#size = 0
-  }
-
-  *values(): Generator<Znode> {
-    for (const part of this.#parts) yield* part.values()
   }
 }
 

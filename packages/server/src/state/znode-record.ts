@@ -2,6 +2,7 @@ import { ProtocolError, readZxid, type JuteReader, type JuteWriter } from '@conc
 import type { AclCache } from './acl-cache.ts'
 import { Znode } from './znode.ts'
 
+const SLASH = 0x2f
 /** The number of an access list, and Apache's `StatPersisted`. */
 const BEHIND_DATA_BYTES = 68
 /** The times and versions. */
@@ -10,8 +11,8 @@ const BETWEEN_ZXIDS_BYTES = 28
 const FIXED_BYTES = 4 + 4 + BEHIND_DATA_BYTES
 
 /**
- * One znode as snapshots have it (path, data, the number of its access list, and Apache's `StatPersisted`), where it lies: what
- * has to be known of it to find it again. Used again for each, because to make an object for each is what it spares.
+ * One znode as snapshots have it (path, data, the number of its access list, and Apache's `StatPersisted`): where it lies,
+ * and what has to be known of it to find it again. Used again for each, because an object for each is what it spares.
  */
 export class ZnodeRecord {
   /** What holds it. */
@@ -55,12 +56,14 @@ export class ZnodeRecord {
   }
 }
 
-const SLASH = 0x2f
+/** How long the data are of the record that begins there; 0 also for none. */
+export function dataLengthAt(bytes: Buffer, start: number): number {
+  return Math.max(0, bytes.readInt32BE(start + 4 + bytes.readInt32BE(start)))
+}
 
-/** How long the record is that begins there. */
+/** How long that record is. */
 export function recordBytes(bytes: Buffer, start: number): number {
-  const pathLength = bytes.readInt32BE(start)
-  return FIXED_BYTES + pathLength + Math.max(0, bytes.readInt32BE(start + 4 + pathLength))
+  return FIXED_BYTES + bytes.readInt32BE(start) + dataLengthAt(bytes, start)
 }
 
 /** Reads the next record. The data are a view of it; the access list has no use more by this. */

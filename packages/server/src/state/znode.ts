@@ -127,7 +127,7 @@ export class Znode {
     if (version !== this.aversion) this.#changed.aversion = version
   }
 
-  /** Paths of the children, the very strings that the tree finds them by; made with the first one. */
+  /** Made with the first one. */
   get children(): Children | undefined {
     return this.#changes?.children
   }

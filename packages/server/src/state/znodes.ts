@@ -1,26 +1,34 @@
 import type { AclCache } from './acl-cache.ts'
 import type { Children, ZnodeRef } from './children.ts'
-import type { DataMemory } from './data-memory.ts'
+import { DataMemory, GIVEN_BACK } from './data-memory.ts'
 import { LazyZnodes } from './lazy-znodes.ts'
 import { ZnodeMap } from './znode-map.ts'
 import type { ZnodeRecord } from './znode-record.ts'
 import type { Znode } from './znode.ts'
 
-/** All znodes of a tree by path: those that are objects, and those that a snapshot holds until somebody asks for them. */
+/**
+ * All znodes of a tree by path, with their data: those that are objects, and those that a snapshot holds until somebody asks
+ * for them.
+ */
 export class Znodes {
   readonly #acls: AclCache
-  readonly #memory: DataMemory
   readonly #map = new ZnodeMap()
   #lazy = new LazyZnodes()
+  readonly #memory = new DataMemory()
+  /** Characters of the paths in the map, and bytes of their data. */
+  #dataBytes = 0
 
-  /** Data of those that are lazy go to `memory` when they are asked for. */
-  constructor(acls: AclCache, memory: DataMemory) {
+  constructor(acls: AclCache) {
     this.#acls = acls
-    this.#memory = memory
   }
 
   get size(): number {
     return this.#map.size + this.#lazy.size
+  }
+
+  /** Characters of all paths, and bytes of all data. */
+  get dataBytes(): number {
+    return this.#dataBytes + this.#lazy.dataBytes
   }
 
   get(path: string): Znode | undefined {
@@ -30,29 +38,56 @@ export class Znodes {
     return number === -1 ? undefined : this.take(number)[1]
   }
 
-  set(path: string, znode: Znode): void {
+  /** There must be none at that path. */
+  add(path: string, znode: Znode, data: Uint8Array | null): void {
     this.#map.set(path, znode)
+    znode.kept = this.#memory.keep(data)
+    znode.dataLength = data === null ? 0 : data.length
+    this.#dataBytes += path.length + znode.dataLength
   }
 
-  /** It must not be lazy. */
-  delete(path: string): void {
+  /** Its data are gone, too. */
+  remove(path: string, znode: Znode): void {
     this.#map.delete(path)
+    this.#lazy.remove(path)
+    this.#memory.giveBack(znode.kept)
+    znode.kept = GIVEN_BACK
+    this.#dataBytes -= path.length + znode.dataLength
   }
 
   clear(): void {
     this.#map.clear()
     this.#lazy = new LazyZnodes()
+    this.#memory.clear()
+    this.#dataBytes = 0
+  }
+
+  /** The data of a znode, to look at: valid until the tree changes. */
+  dataOf({ kept, dataLength }: Znode): Buffer | null {
+    return this.#memory.view(kept, dataLength)
+  }
+
+  /** Puts data in the place of what a znode has. */
+  setData(znode: Znode, data: Uint8Array | null): void {
+    const length = data === null ? 0 : data.length
+    this.#dataBytes += length - znode.dataLength
+    this.#memory.giveBack(znode.kept)
+    znode.kept = this.#memory.keep(data)
+    znode.dataLength = length
   }
 
   /**
-   * Takes the next znode of a snapshot in, and returns its number; -1: it cannot be lazy. Nobody finds it by its path before
-   * `endAppend`. The bytes of the record must stay as they are.
+   * Takes the next znode of a snapshot in, and returns its number; -1: it cannot be lazy. The bytes of the record must stay
+   * as they are.
    */
   append(record: ZnodeRecord): number {
     return this.#lazy.append(record)
   }
 
-  /** No znodes of a snapshot follow. Goes on each time after a moment's work. Throws `ProtocolError` where a path comes twice. */
+  /**
+   * No znodes of a snapshot follow; only from now on are those found that did. Goes on each time after a moment's work. Throws
+   * `ProtocolError` where a path comes twice.
+   */
   endAppend(): Generator<void> {
     return this.#lazy.end()
   }
@@ -60,9 +95,7 @@ export class Znodes {
   /** Makes an object of one that is lazy. */
   take(number: number): readonly [path: string, znode: Znode] {
     const taken = this.#lazy.take(number, this.#acls)
-    const [path, znode] = taken
-    znode.kept = this.#memory.keep(this.#memory.view(znode.kept, znode.dataLength))
-    this.#map.set(path, znode)
+    this.add(taken[0], taken[1], this.dataOf(taken[1]))
     return taken
   }
 
@@ -78,9 +111,14 @@ export class Znodes {
     return this.#lazy.recordOf(number)
   }
 
+  /** How many bytes the data of a znode are; 0 also where it is gone. */
+  dataLengthOf(ref: ZnodeRef): number {
+    return typeof ref === 'number' ? this.#lazy.dataLengthOf(ref) : (this.#map.get(ref)?.dataLength ?? 0)
+  }
+
   /**
-   * All that is below a znode with these children, parents first. Znodes may come and go meanwhile: what is gone is passed over, or
-   * not there any more; what is new may or may not be seen.
+   * All that is below a znode with these children, parents first. Znodes may come and go meanwhile: what is gone is passed
+   * over, or not there any more; what is new may or may not be seen.
    */
   *below(children: Children | undefined): Generator<ZnodeRef> {
     const pending = children === undefined ? [] : [children.refs()]

@@ -1,4 +1,4 @@
-import { JuteReader, ProtocolError } from '@conclave/protocol'
+import { IncompleteError, JuteReader, ProtocolError } from '@conclave/protocol'
 import { adler32Of } from './checksum/checksum-memory.ts'
 import type { SnapshotSource } from './compression/snapshot-source.ts'
 
@@ -92,7 +92,7 @@ export class SnapshotWindow {
       try {
         if (!read(this.#reader)) return undefined
       } catch (error) {
-        if (this.#part.isLast || !(error instanceof ProtocolError)) throw error
+        if (this.#part.isLast || !(error instanceof IncompleteError)) throw error
         return from
       }
     }
@@ -101,10 +101,9 @@ export class SnapshotWindow {
   async #moveTo(from: number): Promise<void> {
     this.#sumUpTo(from)
     const { memory, end } = this.#part
-    if (end - from > MAX_VALUE_BYTES) throw new ProtocolError('a znode is too large')
     // The loop has its turn also where the source has all that at hand.
     await new Promise(resolve => setImmediate(resolve))
-    const part = joined(memory.subarray(from, end), await (this.#next ?? this.#readPart()))
+    const part = await this.#joined(memory.subarray(from, end), await (this.#next ?? this.#readPart()))
     this.#next = part.isLast ? undefined : this.#readPart()
     // Whether it fails, `moveTo` or `close` asks.
     this.#next?.catch(() => {})
@@ -114,8 +113,26 @@ export class SnapshotWindow {
     this.#reader.reset(part.memory, part.start, part.end)
   }
 
+  /** A part with something before it: in its margin, or, of a record that is larger, as much again in other memory. */
+  async #joined(before: Buffer, part: Part): Promise<Part> {
+    if (before.length <= part.start) {
+      const start = part.start - before.length
+      before.copy(part.memory, start)
+      return { ...part, start }
+    }
+    if (before.length > MAX_VALUE_BYTES) throw new ProtocolError('a znode is too large')
+    const memory = Buffer.allocUnsafeSlow(before.length * 2 + this.#windowBytes)
+    let end = before.copy(memory)
+    let next = part
+    for (;;) {
+      end += next.memory.copy(memory, end, next.start, next.end)
+      if (next.isLast || end >= before.length * 2) return { memory, start: 0, end, isLast: next.isLast }
+      next = await this.#readPart()
+    }
+  }
+
   async #readPart(): Promise<Part> {
-    const memory = Buffer.from(new SharedArrayBuffer(MARGIN_BYTES + this.#windowBytes))
+    const memory = Buffer.allocUnsafeSlow(MARGIN_BYTES + this.#windowBytes)
     const bytes = await this.#source.read(memory.subarray(MARGIN_BYTES))
     return { memory, start: MARGIN_BYTES, end: MARGIN_BYTES + bytes, isLast: bytes < this.#windowBytes }
   }
@@ -124,15 +141,4 @@ export class SnapshotWindow {
     this.#checksum = adler32Of(this.#part.memory, this.#summed, end, this.#checksum)
     this.#summed = end
   }
-}
-
-/** A part with something before it: in its margin, or, of a record that is larger, in other memory. */
-function joined(before: Buffer, { memory, start, end, isLast }: Part): Part {
-  if (before.length <= start) {
-    const newStart = start - before.length
-    before.copy(memory, newStart)
-    return { memory, start: newStart, end, isLast }
-  }
-  const larger = Buffer.concat([before, memory.subarray(start, end)])
-  return { memory: larger, start: 0, end: larger.length, isLast }
 }

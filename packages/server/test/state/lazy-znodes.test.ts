@@ -133,6 +133,67 @@ test('lazy - a tree that is read back, time and again, is the one that never was
   )
 })
 
+test('lazy - a snapshot that has what came while it was written, as Apache writes them, and the log are the tree', () => {
+  const stay = fc.record({
+    before: fc.array(change, { maxLength: 60 }),
+    during: fc.array(change, { minLength: 1, maxLength: 120 }),
+    /** How many changes come after each znode that is written. */
+    pace: fc.constantFrom(1, 3, 10),
+  })
+  fc.assert(
+    fc.property(stay, ({ before, during, pace }) => {
+      const original = new ServerState(TICK_MS)
+      const read = new ServerState(TICK_MS)
+      for (const change of before) {
+        const txn = txnOf(original, change)
+        if (txn !== undefined) execute(original, txn)
+      }
+      read.tree.clear()
+      read.tree.digest.forget()
+      read.lastZxid = original.lastZxid
+      for (const { id, acl } of original.tree.acls.entries()) read.tree.acls.restore(id, acl)
+      const log: Txn[] = []
+      const writer = new JuteWriter()
+      const pending = [...during]
+      for (const ref of original.tree.refs()) {
+        original.tree.writeRecord(writer, ref, Infinity, Infinity)
+        for (const change of pending.splice(0, pace)) {
+          const txn = txnOf(original, change)
+          if (txn === undefined) continue
+          execute(original, txn)
+          log.push(txn)
+        }
+      }
+      restoreAll(read.tree, writer)
+      for (const txn of log) execute(read, txn)
+      read.tree.countDigest()
+      expect(describeAll(read)).toEqual(describeAll(original))
+    }),
+    { numRuns: 500 },
+  )
+})
+
+test('lazy - what a snapshot knows to be below a znode that the log deletes first comes again by the log', () => {
+  const state = new ServerState(TICK_MS)
+  state.tree.clear()
+  const writer = new JuteWriter()
+  for (const path of ['/', '/a', '/a/b', '/a/b/c']) {
+    const znode = new Znode(state.tree.acls.builtIn, path === '/' ? 0 : 102, 0, 0n)
+    writeZnode(writer, path, znode, Buffer.from('of the snapshot'), BUILT_IN_ID)
+  }
+  restoreAll(state.tree, writer)
+  state.lastZxid = 100
+  const shared = { data: Buffer.from('of the log'), acl: OPEN_ACL, ephemeral: false, parentCversion: 1 }
+  execute(state, { type: OpCode.delete, path: '/a' })
+  expect(state.tree.size).toBe(1)
+  for (const path of ['/a', '/a/b']) execute(state, { type: OpCode.create2, path, ...shared })
+  expect([...state.tree.get('/a')!.children!]).toEqual(['/a/b'])
+  expect(state.tree.dataOf(state.tree.get('/a/b')!)!.toString()).toBe('of the log')
+  execute(state, { type: OpCode.delete, path: '/a/b' })
+  expect(state.tree.get('/a/b')).toBeUndefined()
+  expect(Array.from(state.tree.walk(), ([path]) => path)).toEqual(['/', '/a'])
+})
+
 test('lazy - what is asked for, changed and deleted in any order leaves the others as they were', async () => {
   const state = new ServerState(TICK_MS)
   const count = 3_000
@@ -155,6 +216,17 @@ test('lazy - what is asked for, changed and deleted in any order leaves the othe
   }
 })
 
+/** Takes in all records that were written. */
+function restoreAll(tree: DataTree, writer: JuteWriter): void {
+  const reader = new JuteReader(writer.view())
+  const record = new ZnodeRecord()
+  while (reader.remaining > 0) {
+    record.pass(reader)
+    tree.restore(record)
+  }
+  for (const _ of tree.endRestore());
+}
+
 /** The tree of a snapshot that has these paths in this order; the root is the empty one. It lists no access list. */
 function restored(paths: readonly string[], aclId: number = BUILT_IN_ID): DataTree {
   const tree = new DataTree()
@@ -164,13 +236,7 @@ function restored(paths: readonly string[], aclId: number = BUILT_IN_ID): DataTr
     writeZnode(writer, path === '' ? '/' : path, znode, Buffer.from(path), aclId)
   }
   tree.clear()
-  const reader = new JuteReader(writer.view())
-  const record = new ZnodeRecord()
-  while (reader.remaining > 0) {
-    record.pass(reader)
-    tree.restore(record)
-  }
-  for (const _ of tree.endRestore());
+  restoreAll(tree, writer)
   return tree
 }
 
@@ -198,6 +264,28 @@ test.each([
   [['a'], 'a has no parent'],
 ])('lazy - a snapshot is refused that has %j', (paths, message) => {
   expect(() => restored(paths)).toThrow(new ProtocolError(message))
+})
+
+test('lazy - names that are none are found, and gone when they are deleted', () => {
+  const tree = restored(['', '//x', '//x/y', '/x', '/x/', '/x//', '/zookeeper'])
+  expect(Array.from(tree.walk(), ([path]) => path).sort()).toEqual(
+    ['/', '//x', '//x/y', '/x', '/x/', '/x//', '/zookeeper'].sort(),
+  )
+  for (const path of ['//x/y', '//x', '/x//', '/x/', '/x']) {
+    expect(tree.dataOf(tree.get(path)!)!.toString()).toBe(path)
+    tree.delete(path, 100)
+  }
+  expect([...tree.get('/')!.children!]).toEqual(['/zookeeper'])
+  expect(tree.get('/')!.childCount).toBe(1)
+  expect(tree.size).toBe(2)
+})
+
+test('lazy - quotas in a tree as deep as anybody likes are found', () => {
+  const paths = ['', '/zookeeper', '/zookeeper/quota']
+  for (let i = 0; i < 6_000; i++) paths.push(`${paths.at(-1)!}/a`)
+  const tree = restored(paths)
+  expect(tree.size).toBe(paths.length)
+  expect(tree.quotas.count).toBe(0)
 })
 
 test('lazy - paths that begin alike are told apart', () => {
