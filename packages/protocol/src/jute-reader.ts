@@ -12,7 +12,7 @@ export class JuteReader {
   #end: number
   readonly #strings: StringCache | undefined
 
-  /** With `strings`, those that come again and again are made once. */
+  /** `strings`: for `frequentString`. */
   constructor(buffer: Buffer, start: number = 0, end: number = buffer.length, strings?: StringCache) {
     this.#buffer = buffer
     this.#strings = strings
@@ -107,12 +107,20 @@ export class JuteReader {
     return value
   }
 
+  /** As `string`, for what is likely to have been read before: then it is the one in the reader's cache, if it has one. */
+  frequentString(): string {
+    if (this.#strings === undefined) return this.string()
+    const length = this.#length(1)
+    if (length === -1) throw new ProtocolError('a string is missing')
+    const at = this.#take(length)
+    return this.#strings.get(this.#buffer, at, at + length)
+  }
+
   /** Jute's `ustring`; the length -1 is `null`. */
   nullableString(): string | null {
     const length = this.#length(1)
     if (length === -1) return null
     const at = this.#take(length)
-    if (this.#strings !== undefined) return this.#strings.get(this.#buffer, at, at + length)
     return this.#buffer.toString('utf8', at, at + length)
   }
 

@@ -12,7 +12,7 @@ export const PathWatchRequest: Codec<PathWatchRequest> = {
     writer.string(request.path)
     writer.bool(request.watch)
   },
-  read: reader => ({ path: reader.string(), watch: reader.bool() }),
+  read: reader => ({ path: reader.frequentString(), watch: reader.bool() }),
 }
 
 /** The shape of several requests and answers: a path and nothing else. */

@@ -24,7 +24,7 @@ const EMPTY = Buffer.alloc(0)
 export interface ConnectionOwner {
   readonly maxFrameBytes: number
   readonly outboxMemory: OutboxMemory
-  /** Paths that requests name time and again. */
+  /** Paths that were read from. */
   readonly strings: StringCache
   /** The first frame. */
   onConnectRequest(client: ClientConnection, request: ConnectRequest): void
