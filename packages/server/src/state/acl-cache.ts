@@ -1,4 +1,4 @@
-import { OPEN_ACL, type Acl } from '@conclave/protocol'
+import { OPEN_ACL, ProtocolError, type Acl, type JuteReader } from '@conclave/protocol'
 
 /** An access list, held once for all znodes that have it. */
 export interface AclEntry {
@@ -11,6 +11,16 @@ export interface AclEntry {
 
 /** The number of the entry that the znodes have which every tree begins with. */
 export const BUILT_IN_ID = -1
+
+/** Apache's servers count from 1; more than these nobody has made. */
+const MAX_ID = 2 ** 48
+
+/** Reads the number of an access list, as snapshots have it. Throws `ProtocolError` for one that cannot be. */
+export function readAclId(reader: JuteReader): number {
+  const id = reader.safeInt64()
+  if (id < BUILT_IN_ID || id > MAX_ID) throw new ProtocolError(`impossible number ${id} of an access list`)
+  return id
+}
 
 /** Interns access lists: a million znodes have a handful of them. Entries without a use are forgotten. */
 export class AclCache {
@@ -57,14 +67,13 @@ export class AclCache {
 
   release(entry: AclEntry): void {
     if (entry.id === BUILT_IN_ID || --entry.uses > 0) return
-    // The number of one that the snapshot lacked may have been given to another since.
-    if (this.#byId.get(entry.id) !== entry) return
     this.#byId.delete(entry.id)
     this.#byKey.delete(keyOf(entry.acl))
   }
 
-  /** Takes an entry of a snapshot, unused so far. */
+  /** Takes an entry of a snapshot, unused so far. Throws `ProtocolError` where there is one of that number. */
   restore(id: number, acl: readonly Acl[]): void {
+    if (this.#byId.has(id)) throw new ProtocolError(`access list ${id} comes twice`)
     this.#lastId = Math.max(this.#lastId, id)
     this.#add(keyOf(acl), { id, acl, uses: 0 })
   }
@@ -87,6 +96,8 @@ export class AclCache {
     const entry = this.#byId.get(id)
     if (entry !== undefined) return entry
     this.#isComplete = false
+    // The number is given to no other: those who have it would get that one's permissions with the next snapshot.
+    this.#lastId = Math.max(this.#lastId, id)
     return { id, acl: [{ perms: 0, scheme: 'world', id: 'anyone' }], uses: 1 }
   }
 

@@ -106,8 +106,8 @@ export class DataTree {
   }
 
   /**
-   * No znodes follow. Goes on each time after a moment's work. Throws `ProtocolError` where a path has no parent, or comes
-   * twice.
+   * No znodes follow. Goes on each time after a moment's work. Throws `ProtocolError` where there is no root, and where a
+   * path has no parent, or comes twice.
    */
   *endRestore(): Generator<void> {
     yield* this.#znodes.endAppend()
@@ -128,6 +128,7 @@ export class DataTree {
       if (i % RESTORED_AT_ONCE === 0) yield
     }
     this.#unnumbered = []
+    if (this.get('/') === undefined) throw new ProtocolError('there is no root')
     this.acls.purgeUnused()
     yield* this.quotas.restore()
   }
@@ -264,7 +265,8 @@ export class DataTree {
     if (above === undefined) return
     const abovePath = this.#abovePath
     const znode = this.get(path)
-    // What a snapshot knows to be below it came later, while the snapshot was written, and will come again.
+    // Who deletes it has seen that nothing is below it. What a snapshot knows to be there came later, while the snapshot was
+    // written, and will come again by the log.
     if (znode !== undefined && znode.childCount > 0) this.#deleteBelow(path, zxid)
     above.children?.delete(path)
     if (zxid > above.pzxid) this.#changeChildren(abovePath, above, above.cversion, zxid)
@@ -281,6 +283,7 @@ export class DataTree {
     const paths = Array.from(this.walk(path), ([below]) => below)
     for (const below of paths.slice(1).reverse()) this.delete(below, zxid)
     this.#lastAbovePath = '?'
+    this.#lastAbove = undefined
   }
 
   setData(path: string, data: Uint8Array | null, version: number, { zxid, timeMs }: TxnTime): void {

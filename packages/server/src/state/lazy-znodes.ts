@@ -48,7 +48,10 @@ export class LazyZnodes implements NumberedPaths {
   #dataBytes = 0
   /** By number: where the record begins in its chunk. */
   #offsets: Int32Array = new Int32Array(FIRST_ROOM)
-  /** The number behind all that is below it; 0 as long as this is not known. */
+  /**
+   * The number behind all that is below it, 0 as long as this is not known. Of one that is gone: a number up to which all that
+   * follow it are gone, too.
+   */
   #ends: Int32Array = new Int32Array(FIRST_ROOM)
   /** How many children have a number and are in the tree. */
   #childCounts: Int32Array = new Int32Array(FIRST_ROOM)

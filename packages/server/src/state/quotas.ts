@@ -6,7 +6,7 @@ const QUOTA_ROOT = '/zookeeper/quota'
 const LIMITS = 'zookeeper_limits'
 const STATS = 'zookeeper_stats'
 /** A few milliseconds' work. */
-const COUNTED_AT_ONCE = 8192
+const STEPS_AT_ONCE = 8192
 
 /** Counts and bytes, limits or used, as they stand in the data of quota znodes. -1: none. */
 export interface QuotaFigures {
@@ -56,8 +56,16 @@ export class Quotas {
 
   /** Finds the limits in a tree that was read in, and counts anew. Goes on each time after a moment's work. */
   *restore(): Generator<void> {
-    for (const [path] of this.#tree.walk(QUOTA_ROOT))
+    let steps = 0
+    for (const _ of this.#restoring()) if (++steps % STEPS_AT_ONCE === 0) yield
+  }
+
+  /** Step by step. */
+  *#restoring(): Generator<void> {
+    for (const [path] of this.#tree.walk(QUOTA_ROOT)) {
       if (baseName(path) === LIMITS) this.#limited.add(limitedPath(path))
+      yield
+    }
     for (const path of this.#limited) yield* this.#recounting(path)
   }
 
@@ -116,7 +124,7 @@ export class Quotas {
     for (const length of this.#tree.dataLengths(path)) {
       count++
       bytes += length
-      if (count % COUNTED_AT_ONCE === 0) yield
+      yield
     }
     this.#write(path, count, bytes)
   }

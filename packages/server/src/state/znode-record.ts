@@ -1,5 +1,5 @@
 import { ProtocolError, readZxid, type JuteReader, type JuteWriter } from '@conclave/protocol'
-import type { AclCache } from './acl-cache.ts'
+import { readAclId, type AclCache } from './acl-cache.ts'
 import { Znode } from './znode.ts'
 
 const SLASH = 0x2f
@@ -47,7 +47,7 @@ export class ZnodeRecord {
     if (this.pathLength === -1) throw new ProtocolError('a path is missing')
     if (this.isEnd) return
     this.dataLength = Math.max(0, reader.passBytes())
-    this.aclId = reader.safeInt64()
+    this.aclId = readAclId(reader)
     const czxid = readZxid(reader)
     const mzxid = readZxid(reader)
     reader.pass(BETWEEN_ZXIDS_BYTES)
@@ -70,7 +70,7 @@ export function recordBytes(bytes: Buffer, start: number): number {
 export function readZnode(reader: JuteReader, acls: AclCache): readonly [path: string, znode: Znode] {
   const path = reader.string()
   const data = reader.bytes()
-  const aclId = reader.safeInt64()
+  const aclId = readAclId(reader)
   const czxid = readZxid(reader)
   const mzxid = readZxid(reader)
   const ctimeMs = reader.safeInt64()

@@ -8,6 +8,7 @@ import {
   SNAPSHOT_MAGIC,
   ZxidDigest,
 } from '@conclave/protocol'
+import { readAclId } from '../state/acl-cache.ts'
 import type { ServerState } from '../state/server-state.ts'
 import { ZnodeRecord } from '../state/znode-record.ts'
 import { openSource } from './compression/open-form.ts'
@@ -114,7 +115,7 @@ async function readAcls(window: SnapshotWindow, state: ServerState): Promise<voi
   let left = await window.one(reader => reader.int32())
   await window.each(reader => {
     if (left <= 0) return false
-    const id = reader.safeInt64()
+    const id = readAclId(reader)
     const acl = AclList.read(reader)
     state.tree.acls.restore(id, acl)
     left--

@@ -262,6 +262,7 @@ test.each([
   [['', '/a/b'], '/a/b has no parent'],
   [['/a'], '/a has no parent'],
   [['a'], 'a has no parent'],
+  [[], 'there is no root'],
 ])('lazy - a snapshot is refused that has %j', (paths, message) => {
   expect(() => restored(paths)).toThrow(new ProtocolError(message))
 })
@@ -298,13 +299,23 @@ test('lazy - paths that begin alike are told apart', () => {
 })
 
 test('lazy - nobody may use a znode whose access list the snapshot lacks, until the log gives it one', () => {
-  const tree = restored(['', '/a', '/b'], 2)
+  const tree = restored(['', '/a', '/b'], 7)
   expect(tree.acls.isComplete).toBe(false)
   expect(tree.get('/a')!.acl.acl).toEqual([{ perms: 0, scheme: 'world', id: 'anyone' }])
-  // This one gets the number that was lacking.
+  // The number that is lacking is not given to another.
   const acl = [{ perms: 3, scheme: 'world', id: 'anyone' }]
   tree.setAcl('/b', acl, 1)
+  expect(tree.get('/b')!.acl.id).toBe(8)
   tree.setAcl('/a', acl, 1)
   expect(tree.get('/a')!.acl.acl).toEqual(acl)
-  expect([...tree.acls.entries()]).toEqual([{ id: 2, acl, uses: 2 }])
+  expect([...tree.acls.entries()]).toEqual([{ id: 8, acl, uses: 2 }])
+})
+
+test('lazy - numbers of access lists that cannot be are refused', () => {
+  expect(() => restored(['', '/a'], 2 ** 52)).toThrow(ProtocolError)
+  expect(() => restored(['', '/a'], -2)).toThrow(ProtocolError)
+  const { acls } = new DataTree()
+  acls.clear()
+  acls.restore(5, OPEN_ACL)
+  expect(() => acls.restore(5, [])).toThrow(new ProtocolError('access list 5 comes twice'))
 })
