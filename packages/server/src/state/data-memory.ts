@@ -8,6 +8,8 @@ const UNIT_MASK = UNITS_PER_SLAB - 1
 /** What is larger has memory of its own: its bookkeeping no longer matters. */
 export const MAX_BLOCK_BYTES = 1024
 
+const MIN_FILL_BYTES = 256
+
 const EMPTY = Buffer.alloc(0)
 
 /** Where data are kept: the address of their block, large data themselves, or `null` for none. */
@@ -86,7 +88,10 @@ export class DataMemory {
     const slab = open.at(-1) ?? this.#addSlab(unitsOf(length))
     const unit = slab.take()
     if (slab.isFull) open.pop()
-    slab.bytes.set(data, unit * UNIT_BYTES)
+    const start = unit * UNIT_BYTES
+    // To shared memory V8 copies byte by byte, unless both sides are aligned alike; the way out of JavaScript costs less then.
+    if (length < MIN_FILL_BYTES) slab.bytes.set(data, start)
+    else slab.bytes.fill(data, start, start + length)
     return (slab.index << UNIT_BITS) | unit
   }
 
