@@ -61,7 +61,7 @@ export const ROOT = '/bench'
 const KEYS = 128
 /** Znodes are created below so many parents, as many below one before it is the next one's turn. */
 const PARENTS = 1_000
-/** How many times as many sessions are made before. They stay, so that descriptors for all of them are needed. */
+/** How many times as many sessions are made before: until then both servers compile what they do. */
 const SESSION_WARM_UPS = 2
 
 export function runLoad(load: Load): Promise<LoadFigures> {
@@ -259,9 +259,10 @@ async function runFanOut({ endpoint, pid, watchers: size, rounds }: FanOutLoad):
 }
 
 async function runSessions({ endpoint, pid, count, concurrency }: SessionLoad): Promise<LoadFigures> {
-  // As many before, to warm up both.
-  // Until then both compile what they do.
-  for (let round = 0; round < SESSION_WARM_UPS; round++) await openMany(endpoint, count, concurrency)
+  for (let round = 0; round < SESSION_WARM_UPS; round++) {
+    const sessions = await openMany(endpoint, count, concurrency)
+    await Promise.all(sessions.map(session => session.end()))
+  }
   const meter = new Meter(pid)
   await openMany(endpoint, count, concurrency, ms => meter.latencies.add(ms))
   return meter.figures()

@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import type { Endpoint } from '@conclave/core'
 import { ErrorCode } from '@conclave/protocol'
@@ -65,6 +66,13 @@ export class WireSession {
   close(): void {
     this.#closed = true
     this.#socket.destroy()
+  }
+
+  /** As `close`, with nothing in flight; resolves when the server has closed its side, too. */
+  async end(): Promise<void> {
+    this.#closed = true
+    this.#socket.end()
+    await once(this.#socket, 'close')
   }
 
   #onBytes(length: number, onOpen: () => void): boolean {
