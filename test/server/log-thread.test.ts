@@ -1,4 +1,5 @@
 import { fileURLToPath } from 'node:url'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { ZooKeeper } from '@conclave/client'
 import { EmbeddedServerProcess, eventually, leakGuard } from '@conclave/testing'
 import { expect, test } from 'vitest'
@@ -8,12 +9,17 @@ const DATA = Buffer.alloc(10_000, 'x')
 const ROUND = 40
 const WARNING = /the log goes on without a thread of its own/
 
+/** With a file of `support/` that is loaded before it. */
+function startWith(fault: string): Promise<EmbeddedServerProcess> {
+  const preload = fileURLToPath(new URL(`./support/${fault}.cjs`, import.meta.url))
+  return EmbeddedServerProcess.start({ env: { NODE_OPTIONS: `--require=${preload}` } })
+}
+
 test.each(['no-threads', 'dying-thread'])(
   'log thread - without it the log goes on, and nothing is lost (%s)',
   async fault => {
     const assertClean = leakGuard()
-    const preload = fileURLToPath(new URL(`./support/${fault}.cjs`, import.meta.url))
-    await using server = await EmbeddedServerProcess.start({ env: { NODE_OPTIONS: `--require=${preload}` } })
+    await using server = await startWith(fault)
     await using zk = await ZooKeeper.connect(server.connectString)
     const { sessionId } = zk.session
     const made: string[] = []
@@ -37,3 +43,18 @@ test.each(['no-threads', 'dying-thread'])(
     await assertClean()
   },
 )
+
+test('log thread - a wake-up that comes late is not taken for another order', async () => {
+  const assertClean = leakGuard()
+  await using server = await startWith('late-wake-up')
+  await using zk = await ZooKeeper.connect(server.connectString)
+  for (let round = 0; round < 20; round++) {
+    const paths = Array.from({ length: ROUND }, (_, i) => `/znode-${round}-${i}`)
+    await Promise.all(paths.map(path => zk.create(path, DATA)))
+    // Until the thread has nothing to do, and was woken up all the same.
+    await sleep(10)
+  }
+  await zk.close()
+  await server.stop()
+  await assertClean()
+}, 20_000)

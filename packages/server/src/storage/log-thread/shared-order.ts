@@ -66,7 +66,9 @@ export class SharedOrder {
 
   /** Sleeps until there is one that is not done. */
   await(): LogOrder {
-    Atomics.wait(this.#counts, ASKED, Atomics.load(this.#counts, DONE))
+    const done = Atomics.load(this.#counts, DONE)
+    // Again and again: who asks may be held up between the count and the wake-up, which then comes when the order is done.
+    while (Atomics.load(this.#counts, ASKED) === done) Atomics.wait(this.#counts, ASKED, done)
     const [descriptor, position, sizeBytes, lengthBytes] = this.#fields as unknown as readonly number[]
     return {
       descriptor: descriptor!,
