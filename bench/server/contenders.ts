@@ -9,6 +9,7 @@ const JAVA_OPTIONS = ['-XX:TieredStopAtLevel=4', '-XX:-UseSerialGC', '-XX:+UseG1
 
 /** A server in a process of its own, on a folder that stays. */
 export interface RunningServer {
+  readonly dataDir: string
   readonly endpoint: Endpoint
   readonly pid: number
   stop(): Promise<void>

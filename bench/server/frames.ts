@@ -1,6 +1,7 @@
 import {
   ConnectRequest,
   CreateRequest,
+  PathVersionRequest,
   JuteWriter,
   OPEN_ACL,
   OpCode,
@@ -57,3 +58,9 @@ export function createFrame(path: string, data: Uint8Array): Buffer {
     CreateRequest.write(writer, { path, data, acl: OPEN_ACL, flags: 0 }),
   )
 }
+
+export function deleteFrame(path: string): Buffer {
+  return request(OpCode.delete, writer => PathVersionRequest.write(writer, { path, version: -1 }))
+}
+
+export const CLOSE_SESSION = request(OpCode.closeSession, () => {})

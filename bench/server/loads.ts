@@ -1,5 +1,5 @@
 import { deferred, type Endpoint } from '@conclave/core'
-import { createFrame, existsFrame, getDataFrame, setDataFrame } from './frames.js'
+import { createFrame, deleteFrame, existsFrame, getDataFrame, setDataFrame } from './frames.js'
 import { Latencies } from './latencies.js'
 import { cpuSeconds } from './process-figures.js'
 import { fail, WireSession } from './wire-session.js'
@@ -28,13 +28,15 @@ export interface RequestLoad extends Target {
   readonly warmUpMs: number
   readonly forMs?: number
   readonly limit?: number
+  /** Whether what was created stays. */
+  readonly keepsZnodes?: boolean
 }
 
 /** One znode with many watchers is changed, again and again. */
 export interface FanOutLoad extends Target {
   readonly kind: 'fanOut'
   readonly watchers: number
-  readonly rounds: number
+  readonly changes: number
 }
 
 /** Sessions are made, some at a time. */
@@ -146,6 +148,7 @@ async function runRequests(load: RequestLoad): Promise<LoadFigures> {
   }
 
   const { promise, resolve } = deferred<LoadFigures>()
+  const allAnswered = deferred()
   const senders: ((count: number, nowMs: number) => void)[] = []
   let isOver = false
   const finish = (): void => {
@@ -194,7 +197,8 @@ async function runRequests(load: RequestLoad): Promise<LoadFigures> {
       }
       answered += count
       inFlight -= count
-      if (answered >= limit || nowMs >= meterFrom + forMs) return finish()
+      if (answered >= limit || nowMs >= meterFrom + forMs) finish()
+      if (isOver && answered === sent) allAnswered.resolve()
       if (!isOver && perSecond === undefined) sendNext(Math.min(count, limit - sent), nowMs)
     }
     senders.push(sendNext)
@@ -205,8 +209,29 @@ async function runRequests(load: RequestLoad): Promise<LoadFigures> {
   else pace(senders, perSecond, startMs, () => isOver)
   if (warmUpMs > 0) setTimeout(() => (meter = new Meter(load.pid)), warmUpMs)
   const figures = await promise
-  for (const session of sessions) session.close()
+  await allAnswered.promise
+  if (operation === 'create' && load.keepsZnodes !== true) await removeCreated(sessions, below, created)
+  await endAll(sessions)
   return figures
+}
+
+/** Removes the znodes, their parents and what those are in. */
+async function removeCreated(sessions: readonly WireSession[], below: string, count: number): Promise<void> {
+  const parents = Array.from({ length: PARENTS }, (_, parent) => `${below}/p-${digits(parent, 3)}`)
+  let next = 0
+  const removeSome = async (session: WireSession): Promise<void> => {
+    while (next < count) {
+      const to = Math.min(count, next + PARENTS)
+      const frames: Buffer[] = []
+      for (; next < to; next++) {
+        const parent = Math.floor(next / PARENTS) % PARENTS
+        frames.push(deleteFrame(`${parents[parent]!}/z-${digits(next, 7)}`))
+      }
+      await session.ask(frames)
+    }
+  }
+  await Promise.all(sessions.map(removeSome))
+  await sessions[0]!.ask([...parents, below].map(path => deleteFrame(path)))
 }
 
 /** Sends each millisecond what is due by then, the same on each session; what is due on one goes out together. */
@@ -230,12 +255,12 @@ function pace(
   }, 1)
 }
 
-async function runFanOut({ endpoint, pid, watchers: size, rounds }: FanOutLoad): Promise<LoadFigures> {
+async function runFanOut({ endpoint, pid, watchers: size, changes }: FanOutLoad): Promise<LoadFigures> {
   const changer = await WireSession.open(endpoint)
   await prepare(changer, 'setData', Buffer.alloc(16), ROOT)
   const watchers = await openMany(endpoint, size, 50)
   const arm = getDataFrame(keyPath(0), true)
-  const change = setDataFrame(keyPath(0), Buffer.alloc(16))
+  const setFrame = setDataFrame(keyPath(0), Buffer.alloc(16))
   const frames = (send: () => void): Promise<void> =>
     new Promise(resolve => {
       let missing = size
@@ -248,24 +273,32 @@ async function runFanOut({ endpoint, pid, watchers: size, rounds }: FanOutLoad):
       send()
     })
   let meter = new Meter(pid)
-  for (let round = -3; round < rounds; round++) {
-    if (round === 0) meter = new Meter(pid)
+  for (let change = -3; change < changes; change++) {
+    if (change === 0) meter = new Meter(pid)
     await frames(() => watchers.forEach(watcher => watcher.send(arm)))
     const startMs = performance.now()
-    await frames(() => changer.send(change))
+    await frames(() => changer.send(setFrame))
     meter.latencies.add(performance.now() - startMs)
   }
-  return meter.figures()
+  const figures = meter.figures()
+  await endAll([changer, ...watchers])
+  return figures
 }
 
 async function runSessions({ endpoint, pid, count, concurrency }: SessionLoad): Promise<LoadFigures> {
   for (let round = 0; round < SESSION_WARM_UPS; round++) {
-    const sessions = await openMany(endpoint, count, concurrency)
-    await Promise.all(sessions.map(session => session.end()))
+    await endAll(await openMany(endpoint, count, concurrency))
   }
   const meter = new Meter(pid)
-  await openMany(endpoint, count, concurrency, ms => meter.latencies.add(ms))
-  return meter.figures()
+  const sessions = await openMany(endpoint, count, concurrency, ms => meter.latencies.add(ms))
+  const figures = meter.figures()
+  await endAll(sessions)
+  return figures
+}
+
+/** So that what is measured next does not see them expire. */
+async function endAll(sessions: readonly WireSession[]): Promise<void> {
+  await Promise.all(sessions.map(session => session.end()))
 }
 
 async function openMany(

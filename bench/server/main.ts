@@ -1,4 +1,5 @@
-// The embedded server and Apache ZooKeeper side by side: one after the other, on one disk, under the same load.
+// The embedded server and Apache ZooKeeper side by side: both run, on one disk, and have the same load in turns, so that what
+// the machine does from minute to minute happens to both.
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -9,7 +10,7 @@ import { fileURLToPath } from 'node:url'
 import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Choice, readArguments } from '../arguments.js'
-import { CONTENDERS, type Contender, type RunningServer } from './contenders.js'
+import { CONTENDERS, type RunningServer } from './contenders.js'
 import type { Load, LoadFigures, OperationName } from './loads.js'
 import { residentBytes } from './process-figures.js'
 import { snapshotWaits } from './snapshot-waits.js'
@@ -20,16 +21,16 @@ const CONTENDER_NAMES = CONTENDERS.map(({ name }) => name)
 const args = readArguments('npm run bench:server --', {
   parts: new Choice(['requests', 'fan-out', 'sessions', 'start', 'million']),
   servers: new Choice(CONTENDER_NAMES),
-  /** How long each operation is measured; the servers are warmed up for two thirds of it before. */
-  seconds: 3,
-  /** Starts on an empty folder, and on a million znodes half as many. */
-  runs: 5,
+  /** How often everything is measured; what is about a million znodes half as often. */
+  rounds: 5,
+  /** How long a load is measured each time; it runs for two thirds of that before. */
+  seconds: 2,
   watchers: 1000,
   sessions: 5000,
   znodes: 1_000_000,
   folder: tmpdir(),
 })
-const { runs, znodes, watchers } = args
+const { rounds, znodes, watchers } = args
 
 /** A request load: sessions, and requests in flight on each. */
 const REQUESTS: readonly (readonly [OperationName, number, number])[] = [
@@ -91,57 +92,69 @@ function requests(
   }
 }
 
-async function measureRequests(name: string, server: RunningServer, table: Table): Promise<void> {
+type Servers = ReadonlyMap<string, RunningServer>
+
+/** Does it with each of the servers, and again, so often. */
+async function inTurns(
+  count: number,
+  servers: Servers,
+  measure: (name: string, server: RunningServer) => Promise<void>,
+): Promise<void> {
+  for (let round = 0; round < count; round++) {
+    for (const [name, server] of servers) await measure(name, server)
+  }
+}
+
+async function measureRequests(servers: Servers, table: Table): Promise<void> {
   for (const [operation, sessions, window] of REQUESTS) {
-    const figures = await run(requests(server, operation, sessions, window))
-    const what = `${operation} ${sessions} x ${window}`
-    table.set(`${what}: requests/s`, name, figures.perSecond, 'more')
-    table.set(`${what}: p50 ms`, name, figures.p50Ms)
-    table.set(`${what}: p99 ms`, name, figures.p99Ms)
-    table.set(`${what}: server CPU us`, name, figures.cpuMicroseconds)
+    await inTurns(rounds, servers, async (name, server) => {
+      const figures = await run(requests(server, operation, sessions, window))
+      const what = `${operation} ${sessions} x ${window}`
+      table.add(`${what}: requests/s`, name, figures.perSecond, 'more')
+      table.add(`${what}: p50 ms`, name, figures.p50Ms)
+      table.add(`${what}: p99 ms`, name, figures.p99Ms)
+      table.add(`${what}: server CPU us`, name, figures.cpuMicroseconds)
+    })
+    table.flush()
   }
   for (const [operation, sessions, perSecond] of PACED) {
-    const figures = await run(requests(server, operation, sessions, PACED_WINDOW, perSecond))
-    const what = `${operation} on ${sessions}, ${perSecond} a second`
-    table.set(`${what}: p50 ms`, name, figures.p50Ms)
-    table.set(`${what}: p99 ms`, name, figures.p99Ms)
+    await inTurns(rounds, servers, async (name, server) => {
+      const figures = await run(requests(server, operation, sessions, PACED_WINDOW, perSecond))
+      const what = `${operation} on ${sessions}, ${perSecond} a second`
+      table.add(`${what}: p50 ms`, name, figures.p50Ms)
+      table.add(`${what}: p99 ms`, name, figures.p99Ms)
+    })
+    table.flush()
   }
 }
 
-async function measureFanOut(name: string, { endpoint, pid }: RunningServer, table: Table): Promise<void> {
-  const figures = await run({ kind: 'fanOut', endpoint, pid, watchers, rounds: 40 })
-  table.set(`fan-out to ${watchers}: p50 ms`, name, figures.p50Ms)
-  table.set(`fan-out to ${watchers}: p99 ms`, name, figures.p99Ms)
-  table.set(`fan-out to ${watchers}, arming included: server CPU ms`, name, figures.cpuMicroseconds / 1000)
-}
-
-async function measureSessions(name: string, { endpoint, pid }: RunningServer, table: Table): Promise<void> {
-  const figures = await run({
-    kind: 'sessions',
-    endpoint,
-    pid,
-    count: args.sessions,
-    concurrency: 128,
+async function measureFanOut(servers: Servers, table: Table): Promise<void> {
+  await inTurns(rounds, servers, async (name, { endpoint, pid }) => {
+    const figures = await run({ kind: 'fanOut', endpoint, pid, watchers, changes: 40 })
+    const what = `fan-out to ${watchers}`
+    table.add(`${what}: p50 ms`, name, figures.p50Ms)
+    table.add(`${what}: p99 ms`, name, figures.p99Ms)
+    table.add(`${what}, arming included: server CPU ms`, name, figures.cpuMicroseconds / 1000)
   })
-  table.set('sessions created/s', name, figures.perSecond, 'more')
-  table.set('session created: p99 ms', name, figures.p99Ms)
-  table.set('session created: server CPU us', name, figures.cpuMicroseconds)
 }
 
-/** The median time from the start of the process until it serves. */
-async function startMs(server: RunningServer, count: number): Promise<number> {
-  const times: number[] = []
-  for (let i = 0; i < count; i++) {
+async function measureSessions(servers: Servers, table: Table): Promise<void> {
+  await inTurns(rounds, servers, async (name, { endpoint, pid }) => {
+    const figures = await run({ kind: 'sessions', endpoint, pid, count: args.sessions, concurrency: 128 })
+    table.add('sessions created/s', name, figures.perSecond, 'more')
+    table.add('session created: p99 ms', name, figures.p99Ms)
+    table.add('session created: server CPU us', name, figures.cpuMicroseconds)
+  })
+}
+
+/** Measures from the start of the process until it serves. */
+async function measureStart(what: string, count: number, servers: Servers, table: Table): Promise<void> {
+  await inTurns(count, servers, async (name, server) => {
     await server.stop()
     const startedMs = performance.now()
     await server.restart()
-    times.push(performance.now() - startedMs)
-  }
-  return times.sort((a, b) => a - b)[count >> 1]!
-}
-
-async function measureStart(name: string, server: RunningServer, table: Table): Promise<void> {
-  table.set('start on an empty folder: ms', name, await startMs(server, runs))
+    table.add(`${what}: ms`, name, performance.now() - startedMs)
+  })
 }
 
 /** A folder with many znodes, written by the embedded server: both read the same. */
@@ -150,7 +163,7 @@ async function fill(folder: string): Promise<string> {
   const server = await CONTENDERS[0]!.start(dataDir)
   const { endpoint, pid } = server
   const load = { endpoint, pid, operation: 'create', sessions: 4, window: 64, bytes: SMALL_BYTES } as const
-  await run({ kind: 'requests', ...load, warmUpMs: 0, limit: znodes })
+  await run({ kind: 'requests', ...load, warmUpMs: 0, limit: znodes, keepsZnodes: true })
   await server.stop()
   return dataDir
 }
@@ -164,73 +177,67 @@ async function syncFiles(folder: string): Promise<void> {
   }
 }
 
-async function measureMillion(
-  contender: Contender,
-  filled: string,
-  folder: string,
-  table: Table,
-): Promise<void> {
-  const { name } = contender
-  const dataDir = join(folder, `${name}-million`)
-  await cp(filled, dataDir, { recursive: true })
-  await syncFiles(dataDir)
-  const server = await contender.start(dataDir)
-  try {
-    table.set(`start on ${znodes} znodes: ms`, name, await startMs(server, Math.ceil(runs / 2)))
-    const { endpoint, pid } = server
-    const read = { kind: 'requests', endpoint, pid, operation: 'exists', sessions: 1, window: 64 } as const
-    await run({ ...read, bytes: SMALL_BYTES, warmUpMs: 0, forMs: 2_000 })
+async function measureMillion(servers: Servers, table: Table): Promise<void> {
+  const count = Math.ceil(rounds / 2)
+  await measureStart(`start on ${znodes} znodes`, count, servers, table)
+  const common = { kind: 'requests', sessions: 1, window: 64, bytes: SMALL_BYTES, warmUpMs: 0 } as const
+  for (const [name, { endpoint, pid }] of servers) {
+    await run({ ...common, endpoint, pid, operation: 'exists', forMs: 2_000 })
     await sleep(1_000)
-    table.set(`${znodes} znodes: resident MB`, name, residentBytes(pid) / 2 ** 20)
-    // As many changes as either needs before it takes the next snapshot, and some that run beside it.
-    const changes = Math.max(100_000, znodes / 4) * 1.5
-    const writes = { ...read, operation: 'setData', bytes: SMALL_BYTES, warmUpMs: 0 } as const
-    const [{ before, during }] = await Promise.all([
-      snapshotWaits(server, dataDir, 120_000),
-      run({ ...writes, limit: changes }),
-    ])
-    table.set('writes before a snapshot: p99 wait ms', name, before.p99Ms)
-    table.set('writes before a snapshot: longest wait ms', name, before.longestMs)
-    table.set(`snapshot of ${znodes} znodes: p99 wait ms`, name, during.p99Ms)
-    table.set(`snapshot of ${znodes} znodes: longest wait ms`, name, during.longestMs)
-  } finally {
-    await server.close()
-    await rm(dataDir, { recursive: true })
+    table.add(`${znodes} znodes: resident MB`, name, residentBytes(pid) / 2 ** 20)
   }
+  table.flush()
+  await inTurns(count, servers, async (name, server) => {
+    const { endpoint, pid } = server
+    // As many changes as either needs before it takes the next snapshot, and some that run beside it.
+    const limit = Math.max(100_000, znodes / 4) * 1.5
+    const [{ before, during }] = await Promise.all([
+      snapshotWaits(server, 120_000),
+      run({ ...common, endpoint, pid, operation: 'setData', limit }),
+    ])
+    table.add('writes before a snapshot: p99 wait ms', name, before.p99Ms)
+    table.add('writes before a snapshot: longest wait ms', name, before.longestMs)
+    table.add(`snapshot of ${znodes} znodes: p99 wait ms`, name, during.p99Ms)
+    table.add(`snapshot of ${znodes} znodes: longest wait ms`, name, during.longestMs)
+  })
 }
 
-const contenders = CONTENDERS.filter(({ name }) => args.servers.includes(name))
-const PARTS = {
-  requests: measureRequests,
-  'fan-out': measureFanOut,
-  sessions: measureSessions,
-  start: measureStart,
+/** Starts every contender on a folder of its own. */
+async function start(folder: string, filled: string | undefined): Promise<Map<string, RunningServer>> {
+  const servers = new Map<string, RunningServer>()
+  for (const contender of CONTENDERS) {
+    if (!args.servers.includes(contender.name)) continue
+    const dataDir = join(folder, contender.name)
+    if (filled !== undefined) {
+      await cp(filled, dataDir, { recursive: true })
+      await syncFiles(dataDir)
+    }
+    servers.set(contender.name, await contender.start(dataDir))
+  }
+  return servers
 }
+
+/** The parts, and whether its servers begin with many znodes. */
+const PARTS: readonly (readonly [string, boolean, (servers: Servers, table: Table) => Promise<void>])[] = [
+  ['requests', false, measureRequests],
+  ['fan-out', false, measureFanOut],
+  ['sessions', false, measureSessions],
+  ['start', false, (servers, table) => measureStart('start on an empty folder', rounds, servers, table)],
+  ['million', true, measureMillion],
+]
 
 process.stdout.write(`load average at the beginning: ${loadavg()[0]!.toFixed(1)}\n`)
-const table = new Table(contenders.map(({ name }) => name))
-const folder = await mkdtemp(join(args.folder, 'conclave-bench-'))
-try {
-  for (const [part, measure] of Object.entries(PARTS)) {
-    if (!args.parts.includes(part)) continue
-    for (const contender of contenders) {
-      const dataDir = join(folder, `${contender.name}-${part}`)
-      const server = await contender.start(dataDir)
-      try {
-        await measure(contender.name, server, table)
-      } finally {
-        await server.close()
-      }
-      await rm(dataDir, { recursive: true })
-    }
+const table = new Table(args.servers)
+for (const [part, isFilled, measure] of PARTS) {
+  if (!args.parts.includes(part)) continue
+  const folder = await mkdtemp(join(args.folder, 'conclave-bench-'))
+  const servers = await start(folder, isFilled ? await fill(folder) : undefined)
+  try {
+    await measure(servers, table)
     table.flush()
+  } finally {
+    for (const server of servers.values()) await server.close()
+    await rm(folder, { recursive: true })
   }
-  if (args.parts.includes('million')) {
-    const filled = await fill(folder)
-    for (const contender of contenders) await measureMillion(contender, filled, folder, table)
-    table.flush()
-  }
-} finally {
-  await rm(folder, { recursive: true })
 }
 process.stdout.write(`load average at the end: ${loadavg()[0]!.toFixed(1)}\n`)

@@ -1,9 +1,10 @@
 import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { RunningServer } from './contenders.js'
 import { existsFrame } from './frames.js'
 import { Latencies } from './latencies.js'
-import { ROOT, type Target } from './loads.js'
+import { ROOT } from './loads.js'
 import { WireSession } from './wire-session.js'
 
 /** How long requests waited, in milliseconds. */
@@ -21,8 +22,7 @@ const SETTLED_MS = 300
  * snapshot appeared and while it was written. Ends when it is done, or after `timeoutMs`.
  */
 export async function snapshotWaits(
-  { endpoint }: Target,
-  dataDir: string,
+  { endpoint, dataDir }: RunningServer,
   timeoutMs: number,
 ): Promise<{ readonly before: Waits; readonly during: Waits }> {
   const session = await WireSession.open(endpoint)
@@ -49,7 +49,7 @@ export async function snapshotWaits(
     ;(bytes > 0 ? during : before).add(performance.now() - askedMs)
     await sleep(1)
   }
-  session.close()
+  await session.end()
   return { before: waits(before), during: waits(during) }
 }
 

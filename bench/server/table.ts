@@ -1,32 +1,50 @@
-/** Rows of figures, one column for each server, and how much better the first is than the second. */
+interface Row {
+  readonly better: 'more' | 'less'
+  /** Of each column, as they were measured. */
+  readonly values: Map<string, number[]>
+}
+
+/**
+ * Rows of figures, a column for each server: the median of what was measured, with the least and the most, and how much better
+ * the median of the first is than that of the second.
+ */
 export class Table {
   readonly #columns: readonly string[]
-  readonly #rows = new Map<
-    string,
-    { readonly better: 'more' | 'less'; readonly values: Map<string, number> }
-  >()
+  readonly #rows = new Map<string, Row>()
 
   constructor(columns: readonly string[]) {
     this.#columns = columns
     process.stdout.write(line('', [...columns, 'times better']))
   }
 
-  set(row: string, column: string, value: number, better: 'more' | 'less' = 'less'): void {
-    let there = this.#rows.get(row)
-    if (there === undefined) this.#rows.set(row, (there = { better, values: new Map() }))
-    there.values.set(column, value)
+  add(rowName: string, column: string, value: number, better: 'more' | 'less' = 'less'): void {
+    let row = this.#rows.get(rowName)
+    if (row === undefined) this.#rows.set(rowName, (row = { better, values: new Map() }))
+    const values = row.values.get(column)
+    if (values === undefined) row.values.set(column, [value])
+    else values.push(value)
   }
 
-  /** Prints the rows that were set since the last time. */
+  /** Prints the rows that were added since the last time. */
   flush(): void {
-    for (const [row, { better, values }] of this.#rows) {
-      const [first = NaN, second = NaN] = this.#columns.map(column => values.get(column) ?? NaN)
+    for (const [rowName, { better, values }] of this.#rows) {
+      const columns = this.#columns.map(column => (values.get(column) ?? []).toSorted((a, b) => a - b))
+      const [first = NaN, second = NaN] = columns.map(median)
       const times = better === 'more' ? first / second : second / first
-      const cells = [...values.values()].map(format)
-      process.stdout.write(line(row, Number.isNaN(times) ? cells : [...cells, times.toFixed(1)]))
+      const cells = columns.map(describe)
+      process.stdout.write(line(rowName, Number.isNaN(times) ? cells : [...cells, times.toFixed(1)]))
     }
     this.#rows.clear()
   }
+}
+
+function median(ascending: readonly number[]): number {
+  return ascending[ascending.length >> 1] ?? NaN
+}
+
+function describe(ascending: readonly number[]): string {
+  const text = format(median(ascending))
+  return ascending.length < 2 ? text : `${text} (${format(ascending[0]!)} - ${format(ascending.at(-1)!)})`
 }
 
 function format(value: number): string {
@@ -34,5 +52,5 @@ function format(value: number): string {
 }
 
 function line(row: string, cells: readonly string[]): string {
-  return row.padEnd(52) + cells.map(cell => cell.padStart(13)).join('') + '\n'
+  return row.padEnd(52) + cells.map(cell => cell.padStart(30)).join('') + '\n'
 }

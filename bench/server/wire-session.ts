@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import type { Endpoint } from '@conclave/core'
 import { ErrorCode } from '@conclave/protocol'
-import { CONNECT } from './frames.js'
+import { CLOSE_SESSION, CONNECT } from './frames.js'
 
 /** Length, xid, zxid and error code: what every answer begins with. */
 const HEAD_BYTES = 20
@@ -62,16 +62,10 @@ export class WireSession {
     })
   }
 
-  /** Ends the connection; the session is left to expire. */
-  close(): void {
-    this.#closed = true
-    this.#socket.destroy()
-  }
-
-  /** As `close`, with nothing in flight; resolves when the server has closed its side, too. */
+  /** Closes the session, with nothing in flight; resolves when the server has ended the connection. */
   async end(): Promise<void> {
     this.#closed = true
-    this.#socket.end()
+    this.send(CLOSE_SESSION)
     await once(this.#socket, 'close')
   }
 
