@@ -1,9 +1,12 @@
 import { ZooKeeper } from '@conclave/client'
-import { EmbeddedServerProcess, eventually, temporaryFolder } from '@conclave/testing'
+import { EmbeddedServerProcess, eventually, temporaryFolder, TestProcess } from '@conclave/testing'
 import { existsSync } from 'node:fs'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
 import { expect, test } from 'vitest'
+
+const BIN = join(dirname(createRequire(import.meta.url).resolve('@conclave/server')), 'program', 'bin.cjs')
 
 test('server process - SIGTERM ends it in order, and its address file goes with it', async () => {
   await using server = await EmbeddedServerProcess.start()
@@ -31,6 +34,31 @@ test('server process - a session outlives a server that hangs for less than its 
   expect(zk.session.sessionId).toBe(sessionId)
   expect(await zk.exists('/e')).not.toBeNull()
   await zk.close()
+})
+
+test('server process - what it logs to may be full; it serves all the same', async () => {
+  const folder = temporaryFolder()
+  const server = new TestProcess('sh', [
+    '-c',
+    'exec "$0" "$@" 2>/dev/full',
+    process.execPath,
+    BIN,
+    '--data-dir',
+    join(folder.path, 'data'),
+    '--port',
+    '0',
+    '--snap-count',
+    '10',
+    '--verbose',
+  ])
+  const port = await server.line(line => (JSON.parse(line) as { port?: number }).port)
+  await using zk = await ZooKeeper.connect(`127.0.0.1:${port}`)
+  // Each snapshot is logged.
+  for (let i = 0; i < 40; i++) await zk.create(`/n${i}`, null)
+  expect(server.isRunning).toBe(true)
+  await zk.close()
+  expect(await server.terminate()).toEqual({ code: 0, signal: null })
+  await folder.remove()
 })
 
 /** A start that must fail: how it ended, and what it said. */

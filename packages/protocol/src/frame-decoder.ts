@@ -31,26 +31,30 @@ export class FrameDecoder {
 
   /**
    * Takes the next bytes and calls back for each whole frame with where it lies: `buffer[start]` to
-   * `buffer[end - 1]`, which stays valid afterwards. Return `false` there to stop; the rest is dropped.
-   * Throws `ProtocolError`, after which the stream cannot be read on.
+   * `buffer[end - 1]`, which stays valid afterwards. Return `false` there to stop: what follows is returned, to be pushed
+   * later, or dropped. Throws `ProtocolError`, after which the stream cannot be read on.
    */
-  push(chunk: Buffer, onFrame: (buffer: Buffer, start: number, end: number) => boolean | void): void {
+  push(
+    chunk: Buffer,
+    onFrame: (buffer: Buffer, start: number, end: number) => boolean | void,
+  ): Buffer | undefined {
     let offset = 0
     if (this.#pending !== undefined) {
       offset = this.#complete(chunk)
       const pending = this.#pending
-      if (this.#filled < pending.length) return
+      if (this.#filled < pending.length) return undefined
       this.#pending = undefined
-      if (onFrame(pending, HEADER_BYTES, pending.length) === false) return
+      if (onFrame(pending, HEADER_BYTES, pending.length) === false) return restOf(chunk, offset)
     }
     const end = chunk.length
     while (end - offset >= HEADER_BYTES) {
       const frameEnd = offset + HEADER_BYTES + this.#checked(frameLength(chunk, offset))
       if (frameEnd > end) break
-      if (onFrame(chunk, offset + HEADER_BYTES, frameEnd) === false) return
+      if (onFrame(chunk, offset + HEADER_BYTES, frameEnd) === false) return restOf(chunk, frameEnd)
       offset = frameEnd
     }
     if (offset < end) this.#keep(chunk, offset)
+    return undefined
   }
 
   /** Fills `#pending` from the chunk; returns how much of the chunk was used. */
@@ -91,6 +95,10 @@ export class FrameDecoder {
     }
     return length
   }
+}
+
+function restOf(chunk: Buffer, offset: number): Buffer | undefined {
+  return offset < chunk.length ? chunk.subarray(offset) : undefined
 }
 
 function frameLength(buffer: Buffer, offset: number): number {

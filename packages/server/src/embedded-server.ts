@@ -68,7 +68,7 @@ export class EmbeddedServer {
     this.#platform = { ...nodePlatform, ...options.platform }
     this.#folder = new DataFolder(this.#platform.disk, this.#settings.dataDir, options.dataLogDir)
     this.#logger = options.logger ?? silentLogger
-    this.#auditLog = options.audit === undefined ? undefined : new AuditLog(options.audit)
+    this.#auditLog = options.audit === undefined ? undefined : new AuditLog(options.audit, this.#logger)
     this.closed = this.#ended.promise
     this.closed.catch(() => {})
   }

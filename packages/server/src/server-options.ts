@@ -88,7 +88,7 @@ export interface ServerOptions {
   readonly metrics?: PageOptions
   /** A warning is logged when the disk takes longer for a batch of transactions. Default 1,000. */
   readonly slowSyncMs?: number
-  /** Is told who changed what, or tried to. Default nobody. */
+  /** Is told who changed what, or tried to; what it throws is logged. Default nobody. */
   readonly audit?: AuditListener
   /** Ends by itself when no session was connected for so long. Default never. */
   readonly idleExitMs?: number

@@ -8,7 +8,10 @@ export function consoleLogger(level: LogLevel = 'info'): Logger {
     log(at, message, fields) {
       if (RANK[at] < RANK[level]) return
       const line = { time: new Date().toISOString(), level: at, message, ...fields }
-      process.stderr.write(JSON.stringify(line, jsonSafe) + '\n')
+      const { stderr } = process
+      // A disk that is full, or a reader that is gone, is not to end a program that has something to say about it.
+      if (stderr.listenerCount('error') === 0) stderr.on('error', () => {})
+      stderr.write(JSON.stringify(line, jsonSafe) + '\n')
     },
   }
 }

@@ -1,4 +1,5 @@
 import { userInfo } from 'node:os'
+import type { Logger } from '@conclave/core'
 import {
   createModeFromFlags,
   CreateRequest,
@@ -38,12 +39,26 @@ const LETTERS = [
   [Permission.admin, 'a'],
 ] as const
 
-/** Makes audit events of requests and of what the server does by itself. */
+/** Makes audit events of requests and of what the server does by itself. A listener that throws misses them, nothing else. */
 export class AuditLog {
-  readonly #tell: AuditListener
+  readonly #listener: AuditListener
+  readonly #logger: Logger
+  #isMissing = false
 
-  constructor(tell: AuditListener) {
-    this.#tell = tell
+  constructor(listener: AuditListener, logger: Logger) {
+    this.#listener = listener
+    this.#logger = logger
+  }
+
+  #tell(event: AuditEvent): void {
+    try {
+      this.#listener(event)
+      this.#isMissing = false
+    } catch (error) {
+      // The first of many.
+      if (!this.#isMissing) this.#logger.log('error', 'the audit log misses events', { error })
+      this.#isMissing = true
+    }
   }
 
   /** A request with this body was carried out as `txn`, or refused where that is an error code. */

@@ -16,7 +16,9 @@ import type { Watcher } from '../state/watch-manager.ts'
 import { ConnectionStats } from '../admin/server-stats.ts'
 import { Outbox, type OutboxMemory } from './outbox.ts'
 
-/** A client that asks for so much more than it reads loses its connection. */
+/** While so much waits to be said, no more requests of the client are worked on. */
+const MAX_ANSWERED_BYTES = 256 << 10
+/** A client that is told so much more than it reads loses its connection. */
 const MAX_OUTBOX_BYTES = 64 << 20
 const EMPTY = Buffer.alloc(0)
 
@@ -68,6 +70,9 @@ export class ClientConnection implements Watcher, ConnectionHandler {
   /** What was sent waits in memory, because the client does not read. */
   #isFull = false
   #waitsForLog = false
+  /** What was read and waits, because there is much to say. */
+  #rest: Buffer | undefined
+  #isGoingOn = false
 
   constructor(transport: Connection, owner: ConnectionOwner, establishedMs: number) {
     this.stats = new ConnectionStats(establishedMs)
@@ -102,12 +107,24 @@ export class ClientConnection implements Watcher, ConnectionHandler {
     return this.#closed
   }
 
+  /** Whether it is the server's doing that the client is not heard: it may have said since that it lives. */
+  get isHeldBack(): boolean {
+    return !this.#isFull && (this.#waitsForLog || this.#rest !== undefined)
+  }
+
   onData(bytes: Buffer): void {
     if (this.#ending) return
     const stream = this.#hasBegun ? bytes : this.#begin(bytes)
-    if (stream === undefined) return
+    if (stream !== undefined) this.#take(stream)
+  }
+
+  #take(bytes: Buffer): void {
     try {
-      this.#decoder.push(stream, (buffer, start, end) => this.#onFrame(buffer, start, end))
+      const rest = this.#decoder.push(bytes, (buffer, start, end) => this.#onFrame(buffer, start, end))
+      if (rest !== undefined && !this.#ending) {
+        this.#rest = rest
+        this.#transport.pause()
+      }
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error
       this.#owner.log(`connection ended: ${messageOf(error)}`, this)
@@ -148,11 +165,25 @@ export class ClientConnection implements Watcher, ConnectionHandler {
       this.#isConnected = true
       this.#owner.onConnectRequest(this, ConnectRequest.read(reader))
     }
-    if (this.outbox.length > MAX_OUTBOX_BYTES) {
-      this.#owner.log('connection ended: it asks for more than it reads', this)
-      this.destroy()
-    }
-    return !this.#ending && !this.#closed
+    return !this.#ending && !this.#closed && this.outbox.length <= MAX_ANSWERED_BYTES
+  }
+
+  /** Goes on with what was read, or else reads on, unless something is in the way. */
+  #goOn(): void {
+    if (this.#isFull || this.#waitsForLog) return
+    // Of one that ends nothing is worked on any more, but that the client ends it, too, must be seen.
+    if (this.#rest === undefined || this.#ending) return this.#transport.resume()
+    if (this.#isGoingOn || this.outbox.length > MAX_ANSWERED_BYTES) return
+    this.#isGoingOn = true
+    // Others have their turn before.
+    setImmediate(() => {
+      this.#isGoingOn = false
+      const rest = this.#rest
+      if (rest === undefined || this.#isFull || this.#waitsForLog || this.#closed) return
+      this.#rest = undefined
+      if (!this.#ending) this.#take(rest)
+      if (this.#rest === undefined) this.#goOn()
+    })
   }
 
   onWatchEvent(eventType: number, path: string, zxid: number, acl: readonly Acl[]): void {
@@ -164,7 +195,10 @@ export class ClientConnection implements Watcher, ConnectionHandler {
     writer.string(path)
     this.endFrame(start)
     this.#owner.onOutput(this)
-    if (writer.length > MAX_OUTBOX_BYTES) this.destroy()
+    if (writer.length > MAX_OUTBOX_BYTES) {
+      this.#owner.log('connection ended: it is told more than it reads', this)
+      this.destroy()
+    }
   }
 
   /** Begins a reply or event; returns where, for `endFrame` or `failFrame`. */
@@ -223,11 +257,12 @@ export class ClientConnection implements Watcher, ConnectionHandler {
       this.#transport.pause()
     }
     if (this.#ending && this.outbox.isEmpty) this.#transport.end()
+    if (this.#rest !== undefined) this.#goOn()
   }
 
   onDrain(): void {
     this.#isFull = false
-    if (!this.#waitsForLog) this.#transport.resume()
+    this.#goOn()
     this.#owner.onDrained(this)
   }
 
@@ -240,7 +275,7 @@ export class ClientConnection implements Watcher, ConnectionHandler {
   resumeWhenDurable(): void {
     if (!this.#waitsForLog) return
     this.#waitsForLog = false
-    if (!this.#isFull) this.#transport.resume()
+    this.#goOn()
   }
 
   addIdentity(scheme: string, id: string): void {

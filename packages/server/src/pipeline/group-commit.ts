@@ -80,10 +80,12 @@ export class GroupCommit {
     else this.#schedule()
   }
 
-  /** Lets the next batch that begins to gather begin a new log file, too. Resolves when it will. */
+  /**
+   * Lets the next batch that begins to gather begin a new log file, too. Resolves when it will; rejects where there can be
+   * none, and the present one goes on.
+   */
   async roll(): Promise<void> {
-    // Where the disk refuses, the batch that needs the file will say so.
-    await this.#log.prepareNext().catch(() => {})
+    await this.#log.prepareNext()
     // What is gathering was told where it begins, so it still goes to the present file.
     if (this.#gathering.length > 0) this.#rollAfterNext = true
     else this.#rollNow()

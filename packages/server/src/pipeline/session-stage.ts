@@ -103,10 +103,17 @@ export class SessionStage {
     this.#replies.touch(client)
   }
 
-  /** Closes the sessions that were not heard of in time; returns how many. */
+  /** Closes the sessions that were not heard of in time; returns how many. Whom the server holds back lives. */
   expireAll(): number {
     let count = 0
-    for (const { id, timeoutMs } of this.#state.sessions.expired(this.#clock.nowMs())) {
+    const { sessions } = this.#state
+    const nowMs = this.#clock.nowMs()
+    for (const session of sessions.expired(nowMs)) {
+      const { id, timeoutMs } = session
+      if (this.#attached.get(id)?.isHeldBack === true) {
+        sessions.touch(session, nowMs)
+        continue
+      }
       this.#logger.log('info', 'session expired', { session: id, timeoutMs })
       if (this.expire(id)) count++
     }

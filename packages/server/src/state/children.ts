@@ -44,14 +44,28 @@ export class Children {
     return this.#others
   }
 
-  /** Their paths, or their numbers where they are lazy. */
-  refs(): IterableIterator<ZnodeRef> {
-    return this.#lazy === undefined ? this.#others.values() : this.#allRefs(this.#lazy)
+  /**
+   * Their paths, or their numbers where they are lazy. With `isNew`, which tells those that were created since some moment,
+   * without them: who goes through them slowly might never come to their end.
+   */
+  refs(isNew?: (path: string) => boolean): IterableIterator<ZnodeRef> {
+    const others = isNew === undefined ? this.#others.values() : this.#known(isNew)
+    return this.#lazy === undefined ? others : this.#allRefs(this.#lazy, others)
   }
 
-  *#allRefs(lazy: LazyZnodes): Generator<ZnodeRef> {
+  *#allRefs(lazy: LazyZnodes, others: Iterable<string>): Generator<ZnodeRef> {
     yield* lazy.childRefs(this.#number)
-    yield* this.#others
+    yield* others
+  }
+
+  *#known(isNew: (path: string) => boolean): Generator<string> {
+    const others = this.#others
+    for (const path of others) {
+      if (!isNew(path)) yield path
+      // All that follow are new, too. Not in a list that a set has taken the place of: there a child that was deleted and came
+      // again stands where it was. But nothing is added to that any more.
+      else if (others === this.#others) return
+    }
   }
 
   [Symbol.iterator](): IterableIterator<string> {

@@ -83,7 +83,7 @@ export class DataMemory {
     if (data === null) return null
     const { length } = data
     if (length === 0) return EMPTY
-    if (length > MAX_BLOCK_BYTES) return Buffer.from(data)
+    if (length > MAX_BLOCK_BYTES) return ownCopy(data)
     const open = this.#open[unitsOf(length)]!
     const slab = open.at(-1) ?? this.#addSlab(unitsOf(length))
     const unit = slab.take()
@@ -130,6 +130,13 @@ export class DataMemory {
     this.#open[units]!.push(slab)
     return slab
   }
+}
+
+/** `Buffer.from` would take it from memory that is shared with whatever else is small and may be gone soon. */
+function ownCopy(data: Uint8Array): Buffer {
+  const copy = Buffer.allocUnsafeSlow(data.length)
+  copy.set(data)
+  return copy
 }
 
 function unitsOf(length: number): number {

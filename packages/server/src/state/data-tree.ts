@@ -327,12 +327,12 @@ export class DataTree {
     }
   }
 
-  /** As `walk`, without looking. */
-  *refs(from: string = '/'): Generator<ZnodeRef> {
+  /** As `walk`, without looking; and of what is below, nothing that was created after `lastZxid`. */
+  *refs(from: string = '/', lastZxid: number = Infinity): Generator<ZnodeRef> {
     const root = this.get(from)
     if (root === undefined) return
     yield from === '' ? '/' : from
-    yield* this.#znodes.below(root.children)
+    yield* this.#znodes.below(root.children, lastZxid)
   }
 
   /**

@@ -118,10 +118,14 @@ export class Znodes {
 
   /**
    * All that is below a znode with these children, parents first. Znodes may come and go meanwhile: what is gone is passed
-   * over, or not there any more; what is new may or may not be seen.
+   * over, or not there any more; what is new may or may not be seen, and is not where it was created after `lastZxid`.
    */
-  *below(children: Children | undefined): Generator<ZnodeRef> {
-    const pending = children === undefined ? [] : [children.refs()]
+  *below(children: Children | undefined, lastZxid: number = Infinity): Generator<ZnodeRef> {
+    const isNew =
+      lastZxid === Infinity
+        ? undefined
+        : (path: string): boolean => (this.#map.get(path)?.czxid ?? 0) > lastZxid
+    const pending = children === undefined ? [] : [children.refs(isNew)]
     for (let last = pending.at(-1); last !== undefined; last = pending.at(-1)) {
       const { value: ref, done } = last.next()
       if (done === true) {
@@ -130,7 +134,7 @@ export class Znodes {
       }
       yield ref
       const itsOwn = typeof ref === 'number' ? this.#lazy.childrenOf(ref) : this.#map.get(ref)?.children
-      if (itsOwn !== undefined && itsOwn.size > 0) pending.push(itsOwn.refs())
+      if (itsOwn !== undefined && itsOwn.size > 0) pending.push(itsOwn.refs(isNew))
     }
   }
 }

@@ -92,7 +92,7 @@ export async function writeSnapshot(
     writeHead(out.writer, state)
     const lastAclId = state.tree.acls.lastId
     let skipped = 0
-    for (const ref of state.tree.refs()) {
+    for (const ref of state.tree.refs('/', zxid)) {
       // What is newer than the snapshot is in the log. An access list that the head does not have was given since, and will
       // be again by the log.
       if (state.tree.writeRecord(out.writer, ref, zxid, lastAclId)) {

@@ -60,6 +60,26 @@ test('audit - a request that cannot be read is a failure without a path', async 
   expect(events.at(-1)).not.toHaveProperty('znode')
 })
 
+test('audit - where it cannot be written the server says so once, and goes on', async () => {
+  const messages: string[] = []
+  const logger = { log: (_level: string, message: string) => void messages.push(message) }
+  let isFull = true
+  const events: AuditEvent[] = []
+  const audit = (event: AuditEvent): void => {
+    if (isFull) throw new Error('no space left on device')
+    events.push(event)
+  }
+  await using running = await startServer({ audit, logger })
+  await using session = await RawSession.connect(running.server.endpoint)
+  for (const path of ['/a', '/b', '/c']) {
+    const { errorCode } = await session.call(create, { path, data: null, acl: OPEN_ACL, flags: 0 })
+    expect(errorCode).toBe(0)
+    isFull = path === '/a'
+  }
+  expect(messages.filter(message => message.includes('audit'))).toEqual(['the audit log misses events'])
+  expect(events).toMatchObject([{ znode: '/c' }])
+})
+
 test('audit - the name of a znode cannot forge a line', () => {
   const event: AuditEvent = { user: 'bob', operation: 'delete', znode: '/a\n\tresult=x', result: 'failure' }
   expect(auditLine(event)).toBe('user=bob\toperation=delete\tznode=/a%0A%09result=x\tresult=failure')

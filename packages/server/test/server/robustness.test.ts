@@ -1,7 +1,7 @@
 import { nodeDisk, nodePlatform, type Disk } from '@conclave/core'
-import { create, exists, getData, OpCode, OPEN_ACL, ping, setData } from '@conclave/protocol'
+import { closeSession, create, exists, getData, OpCode, OPEN_ACL, ping, setData } from '@conclave/protocol'
 import { EmbeddedServer } from '@conclave/server'
-import { eventually, fourLetterWord, RawSession, temporaryFolder } from '@conclave/testing'
+import { eventually, fourLetterWord, RawSession, temporaryFolder, VirtualClock } from '@conclave/testing'
 import { existsSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
@@ -99,6 +99,33 @@ test('durability - a disk that refuses writes loses nothing; reads go on, and wr
   expect(codes).toEqual([0, -101, -101, 0])
 })
 
+test('durability - with no descriptor left for a new log the one that there is goes on', async () => {
+  let isOut = false
+  const messages: string[] = []
+  const logger = { log: (_level: string, message: string) => void messages.push(message) }
+  const open: Disk['open'] = async (path, mode) => {
+    if (isOut && path.endsWith('/tmp.log')) throw Object.assign(new Error('EMFILE'), { code: 'EMFILE' })
+    return nodeDisk.open(path, mode)
+  }
+  await using running = await startServer({
+    snapCount: 10,
+    logger,
+    platform: { disk: { ...nodeDisk, open } },
+  })
+  await using session = await RawSession.connect(running.server.endpoint)
+  let made = 0
+  const write = async (): Promise<void> => {
+    const path = `/n${made++}`
+    expect((await session.call(create, { path, data: null, acl: OPEN_ACL, flags: 0 })).errorCode).toBe(0)
+  }
+  await write()
+  isOut = true
+  while (!messages.includes('no snapshot could be taken')) await write()
+  await write()
+  isOut = false
+  while (!messages.includes('snapshot taken')) await write()
+})
+
 test('protocol - hostile frames end their connection and nothing else', async () => {
   await using running = await startServer()
   await using good = await RawSession.connect(running.server.endpoint)
@@ -182,6 +209,53 @@ test('back-pressure - with many transactions outstanding no more requests are re
   gate.release()
   expect((await Promise.all(all)).every(({ errorCode }) => errorCode === 0)).toBe(true)
   expect(await created()).toBe(40)
+})
+
+test('back-pressure - a session that is not listened to, because the disk is late, does not expire', async () => {
+  const gate = new GatedDisk()
+  const clock = new VirtualClock()
+  clock.run()
+  await using running = await startServer({ maxOutstanding: 10, platform: { disk: gate.disk, clock } })
+  const { endpoint } = running.server
+  await using busy = await RawSession.connect(endpoint, { timeoutMs: 30_000 })
+  await using idle = await RawSession.connect(endpoint, { timeoutMs: 4_000 })
+  await using dead = await RawSession.connect(endpoint, { timeoutMs: 4_000 })
+  gate.isHeld = true
+  const written = Array.from({ length: 20 }, (_, i) =>
+    busy.call(create, { path: `/n${i}`, data: null, acl: OPEN_ACL, flags: 0 }),
+  )
+  await eventually(() =>
+    fourLetterWord(endpoint, 'mntr').then(text => /outstanding_requests\t[^0]/.test(text)),
+  )
+  const answer = idle.call(ping, undefined)
+  await fourLetterWord(endpoint, 'ruok')
+  clock.stop()
+  // Of one that only says nothing nobody knows whether it lives.
+  await clock.advance(8_000)
+  gate.release()
+  expect((await answer).errorCode).toBe(0)
+  expect((await Promise.all(written)).every(({ errorCode }) => errorCode === 0)).toBe(true)
+  await dead.ended
+  expect((await idle.call(ping, undefined)).errorCode).toBe(0)
+  // From then on it must be heard of again.
+  await clock.advance(8_000)
+  await idle.ended
+})
+
+test('back-pressure - who asks for far more than is sent at a time gets all of it', async () => {
+  await using running = await startServer()
+  await using session = await RawSession.connect(running.server.endpoint)
+  const data = Buffer.alloc(900_000, 'x')
+  await session.call(create, { path: '/large', data, acl: OPEN_ACL, flags: 0 })
+  // More than one connection may have waiting in memory.
+  const answers = Array.from({ length: 150 }, () => session.call(getData, { path: '/large', watch: false }))
+  const closed = session.call(closeSession, undefined)
+  // Behind its end nothing is read, but that of the client.
+  session.call(ping, undefined).catch(() => {})
+  for (const { response } of await Promise.all(answers)) expect(response!.data!.equals(data)).toBe(true)
+  expect((await closed).errorCode).toBe(0)
+  const connections = (): Promise<string> => fourLetterWord(running.server.endpoint, 'cons')
+  await eventually(async () => (await connections()).trim().split('\n').length === 1, { timeoutMs: 5_000 })
 })
 
 test('four-letter words - are answered whole, in one piece or two', async () => {

@@ -31,6 +31,11 @@ test('data - none and empty ones are two things', () => {
   expect(memory.view(memory.keep(Buffer.alloc(0)), 0)).toEqual(Buffer.alloc(0))
 })
 
+test('data - large ones hold no more memory than their own', () => {
+  const kept = new DataMemory().keep(Buffer.alloc(MAX_BLOCK_BYTES + 1))
+  expect((kept as Buffer).buffer.byteLength).toBe(MAX_BLOCK_BYTES + 1)
+})
+
 test('data - memory that came back serves data of another length', () => {
   const memory = new DataMemory()
   for (let round = 0; round < 200; round++) {
