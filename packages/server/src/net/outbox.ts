@@ -79,7 +79,7 @@ export class Outbox {
     const end = this.#takeMarks(durable)
     if (end === 0) return true
     const writer = this.writer
-    const bytes = writer.view().subarray(0, end)
+    const bytes = writer.buffer.subarray(0, end)
     // Where something is queued already, this will be, too: then a copy, no larger than what it holds. So where too much
     // memory would be lost if it was.
     if (connection.heldBytes !== 0 || writer.buffer.length - end > MAX_LEFT_BYTES) {
@@ -99,9 +99,16 @@ export class Outbox {
     while (count < this.#needs.length && this.#needs[count]! <= durable) count++
     if (count === 0) return 0
     const end = this.#ends[count - 1]!
-    this.#needs.splice(0, count)
-    this.#ends.splice(0, count)
-    for (let i = 0; i < this.#ends.length; i++) this.#ends[i]! -= end
+    const left = this.#needs.length - count
+    for (let i = 0; i < left; i++) {
+      this.#needs[i] = this.#needs[count + i]!
+      this.#ends[i] = this.#ends[count + i]! - end
+    }
+    // One by one: to shorten a list otherwise makes another, for each answer.
+    for (; count > 0; count--) {
+      this.#needs.pop()
+      this.#ends.pop()
+    }
     return end
   }
 
