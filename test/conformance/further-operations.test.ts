@@ -10,6 +10,8 @@ import {
   READ_ACL,
   type Acl,
 } from '@conclave/client'
+import { auth, ErrorCode, getAcl, OpCode } from '@conclave/protocol'
+import { RawSession } from '@conclave/testing'
 import { expect, test } from 'vitest'
 import { describeEachEngine } from '../support/engines.ts'
 
@@ -112,6 +114,33 @@ describeEachEngine('further operations', fixture => {
     await other.create('/a/b')
     await zk.sync()
     expect(events).toEqual(['nodeChildrenChanged'])
+  })
+
+  test('protocol - an unknown request ends the connection, and the session lives on', async () => {
+    const { endpoint } = fixture.server
+    await using first = await RawSession.connect(endpoint)
+    expect((await first.request(888)).errorCode).toBe(ErrorCode.unimplemented)
+    await first.ended
+    const { sessionId, password } = first.granted
+    await using second = await RawSession.connect(endpoint, { sessionId, password })
+    expect(second.sessionId).toBe(sessionId)
+  })
+
+  test('protocol - an access list may have no string in place of an empty one, as kazoo writes it', async () => {
+    await using session = await RawSession.connect(fixture.server.endpoint)
+    await session.call(auth, { type: 0, scheme: 'digest', auth: Buffer.from('bob:secret') })
+    const { errorCode } = await session.request(OpCode.create, writer => {
+      writer.string('/made-by-kazoo')
+      writer.bytes(null)
+      writer.int32(1)
+      writer.int32(Permission.all)
+      writer.string('auth')
+      writer.int32(-1)
+      writer.int32(0)
+    })
+    expect(errorCode).toBe(0)
+    const { response } = await session.call(getAcl, { path: '/made-by-kazoo' })
+    expect(response!.acl).toMatchObject([{ perms: Permission.all, scheme: 'digest' }])
   })
 
   test('levels - a fresh and a linearizable read see what somebody else was told is done', async () => {

@@ -19,8 +19,9 @@ export const Acl: Codec<Acl> = {
   },
   read(reader) {
     const perms = reader.int32()
-    const scheme = reader.string()
-    const id = reader.string()
+    // Some clients (kazoo, and Java's of an `Id` without them) write none for an empty one.
+    const scheme = reader.nullableString() ?? ''
+    const id = reader.nullableString() ?? ''
     return { perms, scheme, id }
   },
 }

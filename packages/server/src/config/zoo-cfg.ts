@@ -34,6 +34,15 @@ class Settings {
     return this.#values.get(name)
   }
 
+  /** The values of all settings with such names. */
+  all(names: RegExp): readonly string[] {
+    return [...this.#values].flatMap(([name, value]) => {
+      if (!names.test(name)) return []
+      this.#known.add(name)
+      return [value]
+    })
+  }
+
   /** Of Apache's -1: the default. */
   whole(name: string): number | undefined {
     const value = this.text(name)
@@ -170,7 +179,7 @@ function sasl(settings: Settings): ServerOptions['sasl'] {
   const jaas = settings.file('java.security.auth.login.config')
   const section = settings.text('sasl.serverconfig') ?? 'Server'
   const superPassword = settings.text('SASLAuthenticationProvider.superPassword')
-  const superUser = settings.text('superUser')
+  const superUsers = settings.all(/^superUser(?:\..+)?$/)
   const allowFailedClients = settings.flag('allowSaslFailedClients') === true
   if (jaas === undefined && superPassword === undefined) return undefined
   return {
@@ -178,7 +187,7 @@ function sasl(settings: Settings): ServerOptions['sasl'] {
       ...(jaas === undefined ? {} : readJaasUsers(jaas, section)),
       ...(superPassword === undefined ? {} : { super: superPassword }),
     },
-    ...(superUser === undefined ? {} : { superUsers: [superUser] }),
+    ...(superUsers.length === 0 ? {} : { superUsers }),
     allowFailedClients,
   }
 }

@@ -202,13 +202,13 @@ export class ClientConnection implements Watcher, ConnectionHandler {
   }
 
   /** Begins a reply or event; returns where, for `endFrame` or `failFrame`. */
-  beginFrame(xid: number, zxid: number): number {
+  beginFrame(xid: number, zxid: number, errorCode: number = 0): number {
     const { writer } = this.outbox
     const start = writer.length
     writer.int32(0)
     writer.int32(xid)
     writer.safeInt64(zxid)
-    writer.int32(0)
+    writer.int32(errorCode)
     return start
   }
 

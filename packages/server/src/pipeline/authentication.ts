@@ -114,7 +114,10 @@ export class Authentication {
       return sendToken(client, xid, null)
     }
     const code = isRequired ? ErrorCode.sessionClosedRequireSaslAuth : ErrorCode.authFailed
-    this.#fail(client, xid, code, { scheme: 'sasl' })
+    this.#onFailure(client, { scheme: 'sasl' })
+    // Java's client reads a token, whatever the error, before it looks at that.
+    sendToken(client, xid, null, code)
+    client.endAfterFlush()
   }
 
   /** Each challenge can be answered once. */
@@ -135,15 +138,19 @@ export class Authentication {
   }
 
   #fail(client: ClientConnection, xid: number, code: number, fields: Record<string, unknown>): void {
-    this.failedCount++
-    this.#logger.log('warn', 'a client has not proven who it is', { remote: client.remote, ...fields })
+    this.#onFailure(client, fields)
     client.failFrame(client.beginFrame(xid, 0), code)
     client.endAfterFlush()
   }
+
+  #onFailure({ remote }: ClientConnection, fields: Record<string, unknown>): void {
+    this.failedCount++
+    this.#logger.log('warn', 'a client has not proven who it is', { remote, ...fields })
+  }
 }
 
-function sendToken(client: ClientConnection, xid: number, token: Uint8Array | null): void {
-  const start = client.beginFrame(xid, 0)
+function sendToken(client: ClientConnection, xid: number, token: Uint8Array | null, errorCode = 0): void {
+  const start = client.beginFrame(xid, 0, errorCode)
   SaslToken.write(client.outbox.writer, { token })
   client.endFrame(start)
 }

@@ -286,7 +286,9 @@ export class RequestPipeline implements ConnectionOwner {
       case OpCode.sasl:
         return this.authentication.sasl(client, xid, reader)
       default:
-        return this.#answer(client, xid, ErrorCode.unimplemented)
+        // What a server does not know the rest of the stream may depend on, so Apache's ends it, too; the session lives on.
+        this.#answer(client, xid, ErrorCode.unimplemented)
+        return client.endAfterFlush()
     }
   }
 

@@ -88,23 +88,26 @@ function isPrincipal(id: string): boolean {
   return /^(?:[^@]+|[^/@]*(?:\/[^/@]*)?@[^/@]*)$/.test(id)
 }
 
+/** What `isIP` says of an address. */
+const FAMILIES: Readonly<Record<number, 'ipv4' | 'ipv6'>> = { 4: 'ipv4', 6: 'ipv6' }
+
 function parseNetwork(
   expression: string,
 ): { host: string; bits: number; family: 'ipv4' | 'ipv6' } | undefined {
   const [host = '', width, ...rest] = expression.split('/')
-  const version = isIP(host)
-  if (version === 0 || rest.length > 0) return undefined
-  const family = version === 4 ? 'ipv4' : 'ipv6'
-  const most = version === 4 ? 32 : 128
+  const family = FAMILIES[isIP(host)]
+  if (family === undefined || rest.length > 0) return undefined
+  const most = family === 'ipv4' ? 32 : 128
   const bits = width === undefined ? most : Number(width)
   return /^\d*$/.test(width ?? '') && width !== '' && bits <= most ? { host, bits, family } : undefined
 }
 
 function isInNetwork(address: string, expression: string): boolean {
   const network = parseNetwork(expression)
-  const version = isIP(address)
-  if (network === undefined || version === 0) return false
+  const family = FAMILIES[isIP(address)]
+  // A `BlockList` takes addresses of IPv4 for some of IPv6.
+  if (network === undefined || network.family !== family) return false
   const list = new BlockList()
-  list.addSubnet(network.host, network.bits, network.family)
-  return list.check(address, version === 4 ? 'ipv4' : 'ipv6')
+  list.addSubnet(network.host, network.bits, family)
+  return list.check(address, family)
 }

@@ -4,8 +4,12 @@ import { DataFolderError } from './storage-errors.ts'
 
 /** Where Apache ZooKeeper keeps its files inside a data folder: the version of their format. */
 const VERSION_FOLDER = 'version-2'
-/** What else is found in a data folder of Apache's or of ours. */
-const KNOWN_NAMES = /^(version-2|myid|initialize|zookeeper_server\.pid|conclave-server\..*)$/
+/**
+ * What else is found in a data folder of Apache's or of ours, or in one that is a disk of its own: with its configuration
+ * and hidden files.
+ */
+const KNOWN_NAMES =
+  /^(version-2|myid|initialize|zookeeper_server\.pid|conclave-server\..*|lost\+found|.*\.(cfg|properties|dynamic(\..*)?)|\..*)$/
 /** Unfinished files begin so. */
 export const TEMPORARY_PREFIX = 'tmp.'
 

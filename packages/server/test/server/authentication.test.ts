@@ -80,6 +80,13 @@ test.each([
   await session.ended
 })
 
+test('sasl - who is sent away gets a token all the same, which Java reads before the error', async () => {
+  await using running = await startServer({ sasl: USERS })
+  await using session = await connect(running)
+  const { errorCode, body } = await session.request(sasl.opCode, writer => writer.bytes(Buffer.from('no')))
+  expect({ errorCode, body }).toEqual({ errorCode: AUTH_FAILED, body: Buffer.alloc(4, 0xff) })
+})
+
 test('sasl - a response without a challenge, or to one that was answered, proves nothing', async () => {
   await using running = await startServer({ sasl: USERS })
   await using session = await connect(running)

@@ -149,7 +149,7 @@ test('protocol - hostile frames end their connection and nothing else', async ()
   expect((await good.call(ping, undefined)).errorCode).toBe(0)
 })
 
-test('protocol - a request cut short is a marshalling error, an unknown one is unimplemented, and both leave the connection', async () => {
+test('protocol - a request cut short is a marshalling error and leaves the connection, an unknown one ends it, but not the session', async () => {
   await using running = await startServer()
   await using session = await RawSession.connect(running.server.endpoint)
   for (const opCode of [
@@ -164,10 +164,14 @@ test('protocol - a request cut short is a marshalling error, an unknown one is u
     expect(reply.errorCode, `opcode ${opCode}`).toBe(-5)
     expect(reply.body).toHaveLength(0)
   }
-  for (const opCode of [0, OpCode.check, 99, 1_000, -10]) {
-    expect((await session.request(opCode)).errorCode, `opcode ${opCode}`).toBe(-6)
-  }
   expect((await session.call(ping, undefined)).errorCode).toBe(0)
+  const { sessionId, password } = session.granted
+  for (const opCode of [0, OpCode.check, 99, 1_000, -10]) {
+    await using again = await RawSession.connect(running.server.endpoint, { sessionId, password })
+    expect(again.sessionId).toBe(sessionId)
+    expect((await again.request(opCode)).errorCode, `opcode ${opCode}`).toBe(-6)
+    await again.ended
+  }
 })
 
 test.each(['maxClientCnxns', 'maxCnxns'])('connection - there are no more than %s allows', async option => {
@@ -318,6 +322,17 @@ test('data folder - one that cannot be used is refused with a sentence, and noth
     code: 'DATA_FOLDER',
     message: expect.stringMatching(/not a ZooKeeper data folder \(it holds cat\.jpg\)/) as unknown,
   })
+  await folder.remove()
+})
+
+test('data folder - it may be a disk of its own, with its configuration', async () => {
+  const folder = temporaryFolder()
+  await mkdir(`${folder.path}/lost+found`)
+  for (const name of ['.keep', 'zoo.cfg', 'zoo.cfg.dynamic.100000000'])
+    await writeFile(`${folder.path}/${name}`, '')
+  await using running = await startServer({ dataDir: folder.path })
+  expect(await fourLetterWord(running.server.endpoint, 'ruok')).toBe('imok')
+  await running.server.close()
   await folder.remove()
 })
 

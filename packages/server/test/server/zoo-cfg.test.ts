@@ -204,13 +204,14 @@ Server {
 java.security.auth.login.config=/etc/jaas.conf
 allowSaslFailedClients=true
 superUser=bob
+superUser.1=ann
 sessionRequireClientSASLAuth=true`,
     () => jaas,
   )
   expect(warnings).toEqual([])
   expect(options.sasl).toEqual({
     users: { super: 'ad//min', bob: 'se"cr}et' },
-    superUsers: ['bob'],
+    superUsers: ['bob', 'ann'],
     allowFailedClients: true,
   })
   expect(options.requiredSchemes).toEqual(['sasl'])

@@ -26,6 +26,8 @@ test.each([
   ['IPv6', acl('ip', '::1/64'), Permission.read, [{ scheme: 'ip', id: '::2' }], true],
   ['IPv6 elsewhere', acl('ip', '::1/64'), Permission.read, [{ scheme: 'ip', id: 'fe80::2' }], false],
   ['the superuser', acl('digest', 'x:y'), Permission.admin, [{ scheme: 'super', id: '' }], true],
+  ['IPv4 in a network of IPv6', acl('ip', '::/0'), Permission.read, [local], false],
+  ['IPv4 in its own part of IPv6', acl('ip', '::ffff:0:0/96'), Permission.read, [local], false],
   ['any of several entries', [...READ_ACL, ...acl('ip', '127.0.0.1', 2)], Permission.write, [local], true],
 ] as const)('access - of %s', (_, list, permission, identities, allowed) => {
   expect(isAllowed(list, permission, identities)).toBe(allowed)
