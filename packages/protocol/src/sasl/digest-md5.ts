@@ -96,6 +96,8 @@ export function checkResponse(
     authzid: directives.get('authzid'),
   }
   const qop = directives.get('qop') ?? 'auth'
+  // What was said to another service proves nothing to this one.
+  if (exchange.digestUri.toLowerCase() !== ZOOKEEPER_DIGEST_URI) return undefined
   if (exchange.nonce !== nonce || directives.get('nc') !== '00000001' || qop !== 'auth') return undefined
   // An identity other than the one that is proven is not given to anybody.
   if (exchange.authzid !== undefined && exchange.authzid !== '' && exchange.authzid !== username)

@@ -1,3 +1,4 @@
+import { DIGEST_VERSION } from '@conclave/protocol'
 import type { ClientConnection } from '../net/client-connection.ts'
 import { average, figuresOf, monitorValues, orZero } from './figures.ts'
 import { environmentOf } from './four-letter-words.ts'
@@ -157,7 +158,10 @@ const COMMANDS: readonly AdminCommand[] = [
   { names: ['dump'], run: dump },
   { names: ['environment', 'env', 'envi'], run: () => Object.fromEntries(environmentOf()) },
   { names: ['get_trace_mask', 'gtmk'], run: () => ({ tracemask: 306 }) },
-  { names: ['hash'], run: () => ({ digests: [] }) },
+  {
+    names: ['hash'],
+    run: ({ state }) => ({ digests: state.digests.map(at => ({ ...at, digestVersion: DIGEST_VERSION })) }),
+  },
   { names: ['is_read_only', 'isro'], run: facts => ({ read_only: facts.isReadOnly() }) },
   { names: ['last_snapshot', 'lsnp'], run: lastSnapshot },
   { names: ['leader', 'lead'], run: () => ({ error: 'server is not initialized' }) },

@@ -164,7 +164,10 @@ const ANSWERS: ReadonlyMap<string, Answer> = new Map<string, Answer>([
         `logdir_size: ${await folderBytes(folder, folder.logVersionPath, /^log\./)}`,
       ),
   ],
-  ['hash', () => ''],
+  [
+    'hash',
+    ({ state }) => lines(...state.digests.map(({ zxid, digest }) => `${zxid.toString(16)}: ${digest}`)),
+  ],
   ['gtmk', () => '306'],
   [
     'srst',

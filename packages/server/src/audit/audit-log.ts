@@ -109,7 +109,7 @@ export class AuditLog {
   ): void {
     const users = client.identities.map(({ scheme, id }) => (scheme === 'digest' ? id.split(':', 1)[0]! : id))
     const user = users.filter(name => name !== '').join(',')
-    this.#tell({ session: hex(client.sessionId), user, ip: client.host.replace(/^::ffff:/, ''), ...event })
+    this.#tell({ session: hex(client.sessionId), user, ip: client.host, ...event })
   }
 }
 

@@ -1,4 +1,4 @@
-import { messageOf, type Connection, type ConnectionHandler } from '@conclave/core'
+import { formatEndpoint, messageOf, type Connection, type ConnectionHandler } from '@conclave/core'
 import {
   ConnectRequest,
   FrameDecoder,
@@ -81,17 +81,18 @@ export class ClientConnection implements Watcher, ConnectionHandler {
     this.outbox = new Outbox(owner.outboxMemory)
     this.#reader = new JuteReader(EMPTY, 0, 0, owner.strings)
     this.#decoder = new FrameDecoder(owner.maxFrameBytes)
-    this.identities = [{ scheme: 'ip', id: transport.remote.host.replace(/^::ffff:/, '') }]
+    this.identities = [{ scheme: 'ip', id: this.host }]
     if (transport.peer !== undefined) this.addIdentity('x509', transport.peer.distinguishedName)
     transport.start(this)
   }
 
+  /** An address of IPv4 is one, also where the server listens to both kinds. */
   get host(): string {
-    return this.#transport.remote.host
+    return this.#transport.remote.host.replace(/^::ffff:(?=\d+\.)/, '')
   }
 
   get remote(): string {
-    return `${this.#transport.remote.host}:${this.#transport.remote.port}`
+    return formatEndpoint({ host: this.host, port: this.#transport.remote.port })
   }
 
   /** Whether it goes over TLS. */

@@ -66,7 +66,7 @@ function preparePart(scope: WriteScope, op: MultiOp): Txn | number {
       return prepareCheck(scope, op)
     case 'getData':
     case 'getChildren':
-      return ErrorCode.marshallingError
+      throw new ProtocolError(`${op.op} is no part of a transaction`)
   }
 }
 

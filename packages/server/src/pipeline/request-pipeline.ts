@@ -4,6 +4,7 @@ import {
   JuteWriter,
   OpCode,
   ProtocolError,
+  SpecialXid,
   StringCache,
   type ConnectRequest,
   type JuteReader,
@@ -271,7 +272,8 @@ export class RequestPipeline implements ConnectionOwner {
     const bodyless = BODYLESS_OPERATIONS.get(opCode)
     if (bodyless !== undefined) {
       const errorCode = attempt(() => bodyless(this.#readScope(client), reader))
-      return this.#answer(client, xid, errorCode)
+      // That of a ping has an xid of its own, whatever its client says.
+      return this.#answer(client, opCode === OpCode.ping ? SpecialXid.ping : xid, errorCode)
     }
     switch (opCode) {
       case OpCode.multi: {

@@ -39,7 +39,7 @@ export class TransactionStage {
       if (!failed) this.#state.applyPart(header, part)
       onPart(part)
     }
-    this.#state.lastZxid = header.zxid
+    this.#state.moveOn(header.zxid)
     this.#commit.append(header, txn, this.#state.tree.digest)
     this.#onTransaction()
   }

@@ -3,6 +3,16 @@ import { DataTree } from './data-tree.ts'
 import { SessionTracker } from './session-tracker.ts'
 import { CONTAINER_OWNER, ttlOwner } from './znode.ts'
 
+/** After every so many transactions the digest is kept, for the last so many times. (Apache's `DataTree`) */
+const DIGEST_INTERVAL = 128
+const MAX_DIGESTS = 1024
+
+/** The digest of the tree after a transaction. */
+export interface DigestAt {
+  readonly zxid: number
+  readonly digest: bigint
+}
+
 /**
  * All that the log describes: the tree, the sessions and the last zxid. Pure: the same transactions in the same order
  * always make the same state, whether they are applied as they come or read back from the log.
@@ -12,6 +22,7 @@ export class ServerState {
   readonly sessions: SessionTracker
   /** The last transaction applied. */
   lastZxid = 0
+  readonly #digests: DigestAt[] = []
 
   /** Sessions expire at multiples of `expiryStepMs`. */
   constructor(expiryStepMs: number) {
@@ -21,7 +32,21 @@ export class ServerState {
   /** Applies a transaction. A session that it creates begins to live when it is first heard of. */
   apply(header: TxnHeader, txn: Txn): void {
     this.applyPart(header, txn)
-    this.lastZxid = header.zxid
+    this.moveOn(header.zxid)
+  }
+
+  /** All parts of a transaction were applied. */
+  moveOn(zxid: number): void {
+    this.lastZxid = zxid
+    const { digest } = this.tree
+    if (zxid % DIGEST_INTERVAL !== 0 || !digest.isKnown) return
+    this.#digests.push({ zxid, digest: digest.value })
+    if (this.#digests.length > MAX_DIGESTS) this.#digests.shift()
+  }
+
+  /** Digests of some moments, by which this tree can be compared with another's. */
+  get digests(): readonly DigestAt[] {
+    return this.#digests
   }
 
   /** Applies one part of a multi, or a transaction that is no multi, without moving on to its zxid. */

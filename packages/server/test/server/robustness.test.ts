@@ -283,6 +283,17 @@ test('four-letter words - are answered whole, in one piece or two', async () => 
   expect(inPieces).toBe('imok')
 })
 
+test('four-letter words - the digests of the tree are told as they were after each 128 transactions', async () => {
+  await using running = await startServer()
+  const { endpoint } = running.server
+  await using session = await RawSession.connect(endpoint)
+  expect(await fourLetterWord(endpoint, 'hash')).toBe('')
+  for (let zxid = 2; zxid <= 260; zxid++)
+    await session.call(create, { path: `/n${zxid}`, data: null, acl: OPEN_ACL, flags: 0 })
+  const lines = (await fourLetterWord(endpoint, 'hash')).trim().split('\n')
+  expect(lines).toEqual([expect.stringMatching(/^80: -?\d+$/), expect.stringMatching(/^100: -?\d+$/)])
+})
+
 test('four-letter words - one that counts files takes no harm from those that go meanwhile', async () => {
   let gone: readonly string[] = []
   const list = async (folder: string): Promise<readonly string[]> => [
