@@ -1,9 +1,9 @@
 // The embedded server and Apache ZooKeeper side by side: both run, on one disk, and have the same load in turns, so that what
 // the machine does from minute to minute happens to both.
 
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { cp, mkdtemp, open, readdir, rm } from 'node:fs/promises'
+import { cp, mkdtemp, rm } from 'node:fs/promises'
 import { loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -101,7 +101,11 @@ async function inTurns(
   measure: (name: string, server: RunningServer) => Promise<void>,
 ): Promise<void> {
   for (let round = 0; round < count; round++) {
-    for (const [name, server] of servers) await measure(name, server)
+    for (const [name, server] of servers) {
+      // What one has written, and the system writes back later, would be in the way of the next.
+      execFileSync('sync')
+      await measure(name, server)
+    }
   }
 }
 
@@ -168,15 +172,6 @@ async function fill(folder: string): Promise<string> {
   return dataDir
 }
 
-/** What is written back only later would be in the way of what is measured. */
-async function syncFiles(folder: string): Promise<void> {
-  for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
-    if (!entry.isFile()) continue
-    await using file = await open(join(entry.parentPath, entry.name), 'r')
-    await file.sync()
-  }
-}
-
 async function measureMillion(servers: Servers, table: Table): Promise<void> {
   const count = Math.ceil(rounds / 2)
   await measureStart(`start on ${znodes} znodes`, count, servers, table)
@@ -210,7 +205,6 @@ async function start(folder: string, filled: string | undefined): Promise<Map<st
     const dataDir = join(folder, contender.name)
     if (filled !== undefined) {
       await cp(filled, dataDir, { recursive: true })
-      await syncFiles(dataDir)
     }
     servers.set(contender.name, await contender.start(dataDir))
   }
