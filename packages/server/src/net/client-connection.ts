@@ -36,6 +36,8 @@ export interface ConnectionOwner {
   onOutput(client: ClientConnection): void
   /** Everything that arrived together is dealt with: the moment to answer. */
   onTurnEnd(client: ClientConnection): void
+  /** The client is listened to again, after the server has held it back. */
+  onReleased(client: ClientConnection): void
   /** What was held back because the client did not read can go. */
   onDrained(client: ClientConnection): void
   onClosed(client: ClientConnection): void
@@ -70,7 +72,7 @@ export class ClientConnection implements Watcher, ConnectionHandler {
   /** What was sent waits in memory, because the client does not read. */
   #isFull = false
   #waitsForLog = false
-  /** What was read and waits, because there is much to say. */
+  /** What was read and waits, because there is much to say; nothing is read meanwhile. */
   #rest: Buffer | undefined
   #isGoingOn = false
 
@@ -121,9 +123,12 @@ export class ClientConnection implements Watcher, ConnectionHandler {
 
   #take(bytes: Buffer): void {
     try {
-      const rest = this.#decoder.push(bytes, (buffer, start, end) => this.#onFrame(buffer, start, end))
-      if (rest !== undefined && !this.#ending) {
-        this.#rest = rest
+      const rest = this.#decoder.push(bytes, (buffer, start, end) => {
+        this.#onFrame(buffer, start, end)
+        return !this.#ending && !this.#closed && this.#hasRoom
+      })
+      if (!this.#ending && (rest !== undefined || !this.#hasRoom)) {
+        this.#rest = rest ?? EMPTY
         this.#transport.pause()
       }
     } catch (error) {
@@ -158,7 +163,12 @@ export class ClientConnection implements Watcher, ConnectionHandler {
     return undefined
   }
 
-  #onFrame(buffer: Buffer, start: number, end: number): boolean {
+  /** For more answers. */
+  get #hasRoom(): boolean {
+    return this.outbox.length <= MAX_ANSWERED_BYTES
+  }
+
+  #onFrame(buffer: Buffer, start: number, end: number): void {
     const reader = this.#reader
     reader.reset(buffer, start, end)
     if (this.#isConnected) this.#owner.onRequest(this, reader)
@@ -166,7 +176,6 @@ export class ClientConnection implements Watcher, ConnectionHandler {
       this.#isConnected = true
       this.#owner.onConnectRequest(this, ConnectRequest.read(reader))
     }
-    return !this.#ending && !this.#closed && this.outbox.length <= MAX_ANSWERED_BYTES
   }
 
   /** Goes on with what was read, or else reads on, unless something is in the way. */
@@ -174,7 +183,7 @@ export class ClientConnection implements Watcher, ConnectionHandler {
     if (this.#isFull || this.#waitsForLog) return
     // Of one that ends nothing is worked on any more, but that the client ends it, too, must be seen.
     if (this.#rest === undefined || this.#ending) return this.#transport.resume()
-    if (this.#isGoingOn || this.outbox.length > MAX_ANSWERED_BYTES) return
+    if (this.#isGoingOn || !this.#hasRoom) return
     this.#isGoingOn = true
     // Others have their turn before.
     setImmediate(() => {
@@ -182,9 +191,27 @@ export class ClientConnection implements Watcher, ConnectionHandler {
       const rest = this.#rest
       if (rest === undefined || this.#isFull || this.#waitsForLog || this.#closed) return
       this.#rest = undefined
+      this.#owner.onReleased(this)
       if (!this.#ending) this.#take(rest)
       if (this.#rest === undefined) this.#goOn()
     })
+  }
+
+  /** What the client has said before it went is done, though nobody is there to be answered. */
+  #finishRest(): void {
+    const rest = this.#rest
+    this.#rest = undefined
+    if (rest === undefined || this.#ending) return
+    try {
+      this.#decoder.push(rest, (buffer, start, end) => {
+        this.#onFrame(buffer, start, end)
+        this.outbox.clear()
+        return !this.#ending
+      })
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error
+    }
+    this.#owner.onTurnEnd(this)
   }
 
   onWatchEvent(eventType: number, path: string, zxid: number, acl: readonly Acl[]): void {
@@ -257,7 +284,11 @@ export class ClientConnection implements Watcher, ConnectionHandler {
       this.#isFull = true
       this.#transport.pause()
     }
-    if (this.#ending && this.outbox.isEmpty) this.#transport.end()
+    if (this.#ending && this.outbox.isEmpty) {
+      this.#transport.end()
+      // Nothing drains any more, and the client's end must be seen.
+      this.#transport.resume()
+    }
     if (this.#rest !== undefined) this.#goOn()
   }
 
@@ -276,6 +307,7 @@ export class ClientConnection implements Watcher, ConnectionHandler {
   resumeWhenDurable(): void {
     if (!this.#waitsForLog) return
     this.#waitsForLog = false
+    this.#owner.onReleased(this)
     this.#goOn()
   }
 
@@ -297,6 +329,7 @@ export class ClientConnection implements Watcher, ConnectionHandler {
 
   onClose(): void {
     this.#closed = true
+    this.#finishRest()
     this.#owner.onClosed(this)
   }
 }

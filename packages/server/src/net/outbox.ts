@@ -93,6 +93,14 @@ export class Outbox {
     return takesMore
   }
 
+  /** Forgets all that waits. */
+  clear(): void {
+    this.#needs.length = 0
+    this.#ends.length = 0
+    if (this.#writer !== undefined) this.#memory.giveBack(this.#writer)
+    this.#writer = undefined
+  }
+
   /** Returns up to where all is free to go. */
   #takeMarks(durable: number): number {
     let count = 0

@@ -209,6 +209,14 @@ export class RequestPipeline implements ConnectionOwner {
     this.#replies.touch(client)
   }
 
+  /** What it has said meanwhile is yet to come. */
+  onReleased({ session }: ClientConnection): void {
+    const { sessions } = this.#state
+    if (session !== undefined && sessions.get(session.id) === session) {
+      sessions.touch(session, this.#clock.nowMs())
+    }
+  }
+
   onDrained(client: ClientConnection): void {
     this.#replies.onDrained(client)
   }

@@ -262,6 +262,48 @@ test('back-pressure - who asks for far more than is sent at a time gets all of i
   await eventually(async () => (await connections()).trim().split('\n').length === 1, { timeoutMs: 5_000 })
 })
 
+test('back-pressure - while the disk is late answers take little memory, however requests are cut', async () => {
+  const gate = new GatedDisk()
+  await using running = await startServer({ platform: { disk: gate.disk } })
+  const { endpoint } = running.server
+  await using session = await RawSession.connect(endpoint)
+  const data = Buffer.alloc(900_000, 'x')
+  await session.call(create, { path: '/large', data, acl: OPEN_ACL, flags: 0 })
+  gate.isHeld = true
+  const written = session.call(setData, { path: '/large', data, version: -1 })
+  const answers: Promise<unknown>[] = []
+  for (let i = 0; i < 100; i++) {
+    answers.push(session.call(getData, { path: '/large', watch: false }))
+    // So that each comes by itself.
+    await fourLetterWord(endpoint, 'ruok')
+  }
+  const received = async (): Promise<number> =>
+    Number(/recved=(\d+),sent=\d+,sid/.exec(await fourLetterWord(endpoint, 'cons'))![1])
+  // That for the data of before, the write, and as many as there is room for.
+  expect(await received()).toBeLessThan(10)
+  gate.release()
+  expect((await written).errorCode).toBe(0)
+  expect(await Promise.all(answers)).toHaveLength(100)
+})
+
+test('back-pressure - what was read before the client went is done, though nobody can be answered', async () => {
+  await using running = await startServer()
+  const { endpoint } = running.server
+  await using other = await RawSession.connect(endpoint)
+  await other.call(create, { path: '/large', data: Buffer.alloc(900_000), acl: OPEN_ACL, flags: 0 })
+  const going = await RawSession.connect(endpoint)
+  const rest = [
+    ...Array.from({ length: 5 }, () => going.call(getData, { path: '/large', watch: false })),
+    going.call(create, { path: '/made', data: null, acl: OPEN_ACL, flags: 1 }),
+    going.call(create, { path: '/kept', data: null, acl: OPEN_ACL, flags: 0 }),
+    going.call(closeSession, undefined),
+  ]
+  rest.forEach(answer => void answer.catch(() => {}))
+  going.end()
+  await eventually(async () => (await other.call(exists, { path: '/kept', watch: false })).errorCode === 0)
+  expect((await other.call(exists, { path: '/made', watch: false })).errorCode).toBe(-101)
+})
+
 test('four-letter words - are answered whole, in one piece or two', async () => {
   await using running = await startServer()
   const { endpoint } = running.server

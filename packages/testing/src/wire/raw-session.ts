@@ -186,6 +186,11 @@ export class RawSession implements AsyncDisposable {
     waiting.resolve({ ...header, body: Buffer.from(buffer.subarray(reader.offset, end)) })
   }
 
+  /** Sends what was written, then ends this side of the connection. */
+  end(): void {
+    this.#connection.end()
+  }
+
   /** Ends the connection; the session lives on. Resolves when it is over. */
   async close(): Promise<void> {
     this.#connection.destroy()
