@@ -47,11 +47,13 @@ describe('address of a server', () => {
     expect(await findServer(folder.path)).toEqual({ identity: expect.objectContaining({ pid: own.pid }) })
   })
 
-  test('find - a folder that is new, or of Apache ZooKeeper, has none; one of something else is refused', async () => {
+  test('find - a folder that is new, a disk of its own, or of Apache ZooKeeper, has none; one of something else is refused', async () => {
     await using folder = temporaryFolder()
     expect(await findServer(join(folder.path, 'new'))).toBeUndefined()
     mkdirSync(join(folder.path, 'apache'))
     writeFileSync(join(folder.path, 'apache', 'myid'), '1')
+    writeFileSync(join(folder.path, 'apache', 'zoo.cfg'), '')
+    mkdirSync(join(folder.path, 'apache', 'lost+found'))
     expect(await findServer(join(folder.path, 'apache'))).toBeUndefined()
     await expect(findServer(folder.path)).rejects.toThrow(/is not the data folder of a server/)
   })

@@ -3,8 +3,12 @@ import { join } from 'node:path'
 import { codeOf, nodeDisk, UsageError, type ConclaveError } from '@conclave/core'
 import { EmbeddedServerError } from '../embedded-server-error.ts'
 
-/** What is found in a data folder, of this server or of Apache ZooKeeper, before there is anything else. */
-const KNOWN_NAMES = /^(myid|initialize|zookeeper_server\.pid|conclave-server\..*)$/
+/**
+ * What is found in a data folder, of this server or of Apache ZooKeeper, before there is anything else; also where it is a disk
+ * of its own, or holds its configuration. The server has the same rule, but to import it would take longer than to ask.
+ */
+const KNOWN_NAMES =
+  /^(myid|initialize|zookeeper_server\.pid|conclave-server\..*|lost\+found|.*\.(cfg|properties|dynamic(\..*)?)|\..*)$/
 
 /** A file beside the data that says something of the server of a folder. */
 export function serverFile(folder: string, ending: 'json' | 'log' | 'settings' | 'starting'): string {
