@@ -1,10 +1,10 @@
 import {
   ConnectRequest,
   CreateRequest,
-  PathVersionRequest,
   JuteWriter,
   OPEN_ACL,
   OpCode,
+  PathVersionRequest,
   PathWatchRequest,
   SetDataRequest,
 } from '@conclave/protocol'

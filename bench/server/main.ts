@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { removeAtExit } from '@conclave/testing'
 import { Choice, readArguments } from '../arguments.js'
 import { CONTENDERS, type RunningServer } from './contenders.js'
 import type { Load, LoadFigures, OperationName } from './loads.js'
@@ -225,6 +226,7 @@ const table = new Table(args.servers)
 for (const [part, isFilled, measure] of PARTS) {
   if (!args.parts.includes(part)) continue
   const folder = await mkdtemp(join(args.folder, 'conclave-bench-'))
+  const forgetFolder = removeAtExit(folder)
   const servers = await start(folder, isFilled ? await fill(folder) : undefined)
   try {
     await measure(servers, table)
@@ -232,6 +234,7 @@ for (const [part, isFilled, measure] of PARTS) {
   } finally {
     for (const server of servers.values()) await server.close()
     await rm(folder, { recursive: true })
+    forgetFolder()
   }
 }
 process.stdout.write(`load average at the end: ${loadavg()[0]!.toFixed(1)}\n`)
