@@ -1,4 +1,5 @@
 import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
 import { ConnectionLossError, ZooKeeper } from '@conclave/client'
 import { EmbeddedServerProcess, eventually, leakGuard } from '@conclave/testing'
 import { expect, test } from 'vitest'
@@ -9,9 +10,15 @@ const WRITERS = 3
 const PIPELINED = 16
 /** Small, so that kills also hit snapshots and new log files. */
 const SNAP_COUNT = 300
+/** The smallest that are filled with zeros, in KB. */
+const FILLED_KB = 1024
 
-/** Data that make little of a batch, and data of which some dozens make one for the thread of the log. */
-const DATA_BYTES = [10, 10_000]
+/** What is written in each round, at the least. */
+const LOADS = [
+  { what: 'small batches', dataBytes: 10, writes: 200, snapCount: SNAP_COUNT },
+  { what: 'batches for the thread of the log', dataBytes: 10_000, writes: 200, snapCount: SNAP_COUNT },
+  { what: 'logs that are filled before', dataBytes: 300, writes: 1_500, snapCount: 1_000_000 },
+]
 
 /** Makes two znodes by one transaction, again and again, and notes what was acknowledged. */
 class Writer {
@@ -62,11 +69,11 @@ function threadCount({ pid }: EmbeddedServerProcess): number {
   return readdirSync(`/proc/${pid}/task`).length
 }
 
-test.each(DATA_BYTES)(
-  'durability - whatever was acknowledged is there after SIGKILL, whole, and nothing else (%i bytes)',
-  async dataBytes => {
+test.each(LOADS)(
+  'durability - whatever was acknowledged is there after SIGKILL, whole, and nothing else ($what)',
+  async ({ dataBytes, writes, snapCount }) => {
     const assertClean = leakGuard()
-    const server = await EmbeddedServerProcess.start({ snapCount: SNAP_COUNT })
+    const server = await EmbeddedServerProcess.start({ snapCount, settings: { preAllocSize: FILLED_KB } })
     const clients = await Promise.all(
       Array.from({ length: WRITERS }, () =>
         ZooKeeper.connect(server.connectString, { establishTimeoutMs: 30_000 }),
@@ -83,7 +90,7 @@ test.each(DATA_BYTES)(
 
     for (let round = 1; round <= ROUNDS; round++) {
       const writing = writers.map(writer => writer.write())
-      const goal = acknowledged().length + 200 + 37 * round
+      const goal = acknowledged().length + writes + 37 * round
       await eventually(() => acknowledged().length >= goal, { everyMs: 1, what: 'the writes of the round' })
       expect(threadCount(server) - threadsBefore).toBe(dataBytes > 1_000 ? 1 : 0)
       await server.kill()
@@ -103,6 +110,10 @@ test.each(DATA_BYTES)(
 
     for (const failure of writers.flatMap(({ failures }) => failures)) {
       expect(failure).toBeInstanceOf(ConnectionLossError)
+    }
+    if (snapCount > SNAP_COUNT) {
+      const logs = readdirSync(join(server.dataDir, 'version-2')).filter(name => name.startsWith('log.'))
+      expect(logs.length).toBeGreaterThan(ROUNDS + 1)
     }
     // The sessions lived through all of it.
     await Promise.all(clients.map(zk => zk.sync()))

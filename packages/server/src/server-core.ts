@@ -15,6 +15,11 @@ import { recover, syncRecovered } from './storage/recovery.ts'
 import { writeSnapshot } from './storage/snapshot-writer.ts'
 import { TxnLog } from './storage/txn-log.ts'
 
+/** Whoever has less preallocated wants to save space. */
+const MIN_FILLED_BYTES = 1 << 20
+/** What is left of it when a snapshot begins a new log is cut off: no sync waits for that for more than 5 ms. */
+const MAX_FILLED_BYTES = 16 << 20
+
 /** A server without its ports: everything from the request to the disk. */
 export interface ServerCore {
   readonly state: ServerState
@@ -63,7 +68,12 @@ export async function openCore(
   // Apache refuses logs without a snapshot to begin from, even an empty one.
   if (isNew)
     await writeSnapshot(folder, state, { form: settings.snapshotCompression, isDurable: async () => {} })
-  const log = new TxnLog(folder, settings.preAllocBytes, () => LogThread.start(logger))
+  const log = new TxnLog(folder, {
+    preallocatedBytes: settings.preAllocBytes,
+    filledBytes:
+      settings.preAllocBytes < MIN_FILLED_BYTES ? 0 : Math.min(settings.preAllocBytes, MAX_FILLED_BYTES),
+    startThread: () => LogThread.start(logger),
+  })
   const stats = new ServerStats()
   const syncWatch = new SyncWatch(stats, { clock: platform.clock, logger }, settings.slowSyncMs)
   const commit: GroupCommit = new GroupCommit(

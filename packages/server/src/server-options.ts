@@ -62,7 +62,10 @@ export interface ServerOptions {
   readonly sessionlessTimeoutMs?: number
   /** While more transactions than that wait for the disk, no more requests are read. Default: no limit but their bytes. */
   readonly maxOutstanding?: number
-  /** By how much a log file grows at a time. Default 16 MB: rarely, and so the disk's own book-keeping is rarely written. */
+  /**
+   * By how much a log file grows at a time. Default 16 MB: rarely, and so the disk's own book-keeping is rarely written. From 1 MB
+   * on the next file is also filled with zeros beside the work, up to 16 MB, and begun when the present one is full.
+   */
   readonly preAllocBytes?: number
   /** Whether the hard limits of quotas refuse writes; they are counted in any case. Default `false`, as in Apache ZooKeeper. */
   readonly enforceQuota?: boolean

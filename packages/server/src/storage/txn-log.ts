@@ -1,29 +1,37 @@
-import type { Disk, DiskFile } from '@conclave/core'
-import { FILE_VERSION, FileHeader, JuteWriter, LOG_MAGIC } from '@conclave/protocol'
+import type { DiskFile } from '@conclave/core'
 import { adler32 } from './checksum/adler32.ts'
 import type { DataFolder } from './data-folder.ts'
 import { LOG_HEADER_BYTES } from './log-reader.ts'
 import { LogThreadEndedError, type LogThread } from './log-thread/log-thread.ts'
+import { NextLog } from './next-log.ts'
 import { sealRecords } from './record-frame.ts'
 
-/** The file grows by this much at a time, so that most syncs need not record a new size. */
-export const PREALLOCATED_BYTES = 16 << 20
 /** Up to this much is written without a thread's round trip. */
 const SYNC_WRITE_BYTES = 256 << 10
-/** The first batch of this size shows that there is enough to do for a thread. */
+/**
+ * The first batch of this size shows that there is enough to do for a thread. For those, what a sync takes is shared by many,
+ * and the disk has enough to do; only smaller ones have the next log filled.
+ */
 const BUSY_BATCH_BYTES = 64 << 10
+
+export interface TxnLogOptions {
+  /** A file grows by so much at a time. */
+  readonly preallocatedBytes: number
+  /** So much of the next file is filled with zeros beside the work, and it is begun when the present one has more; 0: none. */
+  readonly filledBytes: number
+  /** With it, a log that is written to much gets a thread. */
+  readonly startThread?: () => LogThread | undefined
+}
 
 /** The log that is being written: batches of records, each on disk before the next. */
 export class TxnLog {
-  readonly #folder: DataFolder
-  readonly #disk: Disk
   readonly #preallocatedBytes: number
+  readonly #filledBytes: number
   /** `undefined` once it was called. */
   #startThread: (() => LogThread | undefined) | undefined
   #thread: LogThread | undefined
   #file: DiskFile | undefined
-  /** What will be the next log: it has its name only when it is begun. */
-  #next: Promise<DiskFile> | undefined
+  readonly #next: NextLog
   /** Behind the last batch that was handed over. */
   #offset = LOG_HEADER_BYTES
   #sizeBytes = 0
@@ -31,16 +39,11 @@ export class TxnLog {
   /** Behind the last batch that is on stable storage. */
   #lastEnd = LOG_HEADER_BYTES
 
-  /** With `startThread` a log that is written to much gets a thread for it. */
-  constructor(
-    folder: DataFolder,
-    preallocatedBytes: number = PREALLOCATED_BYTES,
-    startThread?: () => LogThread | undefined,
-  ) {
+  constructor(folder: DataFolder, { preallocatedBytes, filledBytes, startThread }: TxnLogOptions) {
     this.#preallocatedBytes = preallocatedBytes
+    this.#filledBytes = filledBytes
     this.#startThread = startThread
-    this.#folder = folder
-    this.#disk = folder.disk
+    this.#next = new NextLog(folder, preallocatedBytes, filledBytes)
   }
 
   /** Where the next batch will begin in its file. Known as soon as `write` was called. */
@@ -49,8 +52,8 @@ export class TxnLog {
   }
 
   /** Makes the next file ready, so that the batch that begins it need not wait for that. */
-  async prepareNext(): Promise<void> {
-    await this.#prepared()
+  prepareNext(): Promise<void> {
+    return this.#next.prepare()
   }
 
   /** The next batch begins a new file. */
@@ -65,9 +68,16 @@ export class TxnLog {
   write(batch: Buffer, firstZxid: number, thenRoll: boolean = false): Promise<void> {
     const rolled = this.#rolling
     const start = this.nextOffset
-    this.#rolling = thenRoll
+    this.#rolling = false
     this.#offset = start + batch.length
-    return this.#write(batch, start, firstZxid, rolled)
+    const written = this.#write(batch, start, firstZxid, rolled)
+    this.#rolling = thenRoll || this.#isUsedUp
+    return written
+  }
+
+  /** Whether the present file has no more filled room for a batch, and the next one has. */
+  get #isUsedUp(): boolean {
+    return this.#offset + BUSY_BATCH_BYTES > this.#filledBytes && this.#next.isFilled
   }
 
   /** Looks whether what is being written is on stable storage by now, without waiting for the event loop. */
@@ -89,6 +99,7 @@ export class TxnLog {
       await file.sync()
     }
     this.#lastEnd = end
+    if (batch.length < BUSY_BATCH_BYTES) this.#next.onWritten(batch.length)
   }
 
   #sizeFor(end: number): number {
@@ -123,62 +134,23 @@ export class TxnLog {
   /** Ends the present file, if there is one, and begins the next. */
   async #begin(firstZxid: number): Promise<void> {
     // Whatever one of them meets, nothing is going on any more when this rejects.
-    for (const step of await Promise.allSettled([this.#finish(this.#lastEnd), this.#nameNext(firstZxid)])) {
+    for (const step of await Promise.allSettled([this.#finish(this.#lastEnd), this.#beginNext(firstZxid)])) {
       if (step.status === 'rejected') throw step.reason
     }
   }
 
-  async #nameNext(firstZxid: number): Promise<void> {
-    const file = await this.#prepared()
-    await this.#disk.rename(this.#folder.nextLogPath, this.#folder.logPath(firstZxid))
-    // Not before: until then another would have the same name.
-    this.#next = undefined
-    this.#file = file
+  async #beginNext(firstZxid: number): Promise<void> {
+    this.#file = await this.#next.begin(firstZxid)
     this.#lastEnd = LOG_HEADER_BYTES
     this.#sizeBytes = this.#preallocatedBytes
-    await this.#disk.syncFolder(this.#folder.logVersionPath)
-  }
-
-  #prepared(): Promise<DiskFile> {
-    return (this.#next ??= this.#prepare())
-  }
-
-  async #prepare(): Promise<DiskFile> {
-    try {
-      const file = await this.#disk.open(this.#folder.nextLogPath, 'create-or-open')
-      try {
-        const header = new JuteWriter(LOG_HEADER_BYTES)
-        FileHeader.write(header, { magic: LOG_MAGIC, version: FILE_VERSION, dbId: 0n })
-        await file.truncate(0)
-        await file.truncate(this.#preallocatedBytes)
-        await file.write(header.view(), 0)
-        await file.sync()
-        return file
-      } catch (error) {
-        await file.close()
-        throw error
-      }
-    } catch (error) {
-      this.#next = undefined
-      throw error
-    }
   }
 
   /** Ends the present file behind its last record. Nothing may be being written. */
   async close(): Promise<void> {
     this.#rolling = true
     await this.#thread?.close()
-    await this.#dropNext()
+    await this.#next.drop()
     await this.#finish(this.#lastEnd)
-  }
-
-  /** Nothing in it counts, and what is left of it goes at the next start. */
-  async #dropNext(): Promise<void> {
-    const next = this.#next
-    this.#next = undefined
-    if (next === undefined) return
-    await next.then(file => file.close()).catch(() => {})
-    await this.#disk.remove(this.#folder.nextLogPath).catch(() => {})
   }
 
   /**
@@ -187,7 +159,7 @@ export class TxnLog {
    */
   async abandon(): Promise<void> {
     await this.#thread?.close()
-    await this.#dropNext()
+    await this.#next.drop()
     const file = this.#file
     this.#file = undefined
     if (file === undefined) return

@@ -146,8 +146,8 @@ test('crash - what a disk refused is not there, though it was the first of a new
   await server.commit.drain()
   await server.commit.roll()
   server.disk.onOperation = operation => {
-    // What was written is in the file by then, which was opened under this name.
-    if (operation === `sync ${server.folder.nextLogPath}`) server.disk.failure = 'EIO'
+    // What was written is in the file by then.
+    if (operation === `sync ${server.folder.logPath(21)}`) server.disk.failure = 'EIO'
   }
   server.create('/refused')
   await server.commit.drain()

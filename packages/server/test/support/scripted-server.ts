@@ -28,7 +28,7 @@ export class ScriptedServer {
     this.disk = disk
     this.folder = folder
     this.state = state
-    this.log = new TxnLog(folder, 4_096)
+    this.log = new TxnLog(folder, { preallocatedBytes: 4_096, filledBytes: 4_096 })
     this.acknowledgedZxid = state.lastZxid
     this.commit = new GroupCommit(
       this.log,

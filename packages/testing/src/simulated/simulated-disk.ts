@@ -61,7 +61,7 @@ function error(code: string, path: string): Error {
  * it: of what was not synced, any sectors may be there and any not, in any order.
  */
 export class SimulatedDisk implements Disk {
-  /** Called before each operation that changes something: the moment to `crash`. */
+  /** Called before each operation that changes something, with its kind and the file's name by then: the moment to `crash`. */
   onOperation: (operation: string) => void = () => {}
   /** When set, every write fails with it (`ENOSPC`, `EIO`). */
   failure: string | undefined
@@ -84,8 +84,9 @@ export class SimulatedDisk implements Disk {
   }
 
   #file(path: string, contents: Contents): DiskFile {
+    const name = (): string => this.#nameOf(contents) ?? path
     const change = (operation: string, made: Change): void => {
-      this.onOperation(`${operation} ${path}`)
+      this.onOperation(`${operation} ${name()}`)
       this.#refuseIfFailing(path)
       contents.pending.push(made)
     }
@@ -97,7 +98,8 @@ export class SimulatedDisk implements Disk {
       read: (into, position) =>
         this.#later(() => contents.current().copy(into, 0, Math.min(position, contents.current().length))),
       sync: () =>
-        this.#do(`sync ${path}`, () => {
+        this.#later(() => {
+          this.onOperation(`sync ${name()}`)
           this.#refuseIfFailing(path)
           contents.sync()
         }),
@@ -105,6 +107,12 @@ export class SimulatedDisk implements Disk {
       sizeBytes: () => this.#later(() => contents.current().length),
       close: () => Promise.resolve(),
     }
+  }
+
+  /** What it is called by now. */
+  #nameOf(contents: Contents): string | undefined {
+    for (const [path, other] of this.#files) if (other === contents) return path
+    return undefined
   }
 
   list(folder: string): Promise<readonly string[]> {
