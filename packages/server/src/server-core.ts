@@ -106,7 +106,8 @@ export async function openCore(
       isWritable,
       stats,
       auditLog,
-      answerFourLetterWord: word => answerFourLetterWord(word, facts, settings.fourLetterWords),
+      answerFourLetterWord: (word, argument) =>
+        answerFourLetterWord(word, argument, facts, settings.fourLetterWords),
       onTransaction: () => snapshots.onTransaction(),
       onSessionsConnected: count => owner.onSessionsConnected(count),
     },

@@ -8,10 +8,12 @@ import { folderBytes, nodeCount, VERSION, type ServerFacts } from './server-fact
 /** The fields of an answer; 64-bit ids are bigint. */
 export type CommandAnswer = Readonly<Record<string, unknown>>
 
+const INT64 = /^-?\d{1,19}$/
+
 interface AdminCommand {
   /** The first one stands in the answer and in the list of commands. */
   readonly names: readonly [string, ...string[]]
-  run(facts: ServerFacts): CommandAnswer | Promise<CommandAnswer>
+  run(facts: ServerFacts, query: URLSearchParams): CommandAnswer | Promise<CommandAnswer>
 }
 
 function connections(
@@ -132,6 +134,16 @@ function watchesByPath({ state, clients }: ServerFacts): CommandAnswer {
   return { path_to_session_ids: Object.fromEntries(byPath) }
 }
 
+function setTraceMask({ stats }: ServerFacts, query: URLSearchParams): CommandAnswer {
+  const wanted = query.get('traceMask')
+  if (wanted === null) return { error: 'setTraceMask requires long traceMask argument' }
+  if (!INT64.test(wanted) || BigInt.asIntN(64, BigInt(wanted)) !== BigInt(wanted)) {
+    return { error: `setTraceMask requires long traceMask argument, got ${wanted}` }
+  }
+  stats.traceMask = BigInt(wanted)
+  return { tracemask: stats.traceMask }
+}
+
 async function lastSnapshot({ folder }: ServerFacts): Promise<CommandAnswer> {
   const last = (await folder.snapshots()).at(-1)
   return { zxid: (last?.zxid ?? -1).toString(16) }
@@ -157,7 +169,7 @@ const COMMANDS: readonly AdminCommand[] = [
   },
   { names: ['dump'], run: dump },
   { names: ['environment', 'env', 'envi'], run: () => Object.fromEntries(environmentOf()) },
-  { names: ['get_trace_mask', 'gtmk'], run: () => ({ tracemask: 306 }) },
+  { names: ['get_trace_mask', 'gtmk'], run: ({ stats }) => ({ tracemask: stats.traceMask }) },
   {
     names: ['hash'],
     run: ({ state }) => ({ digests: state.digests.map(at => ({ ...at, digestVersion: DIGEST_VERSION })) }),
@@ -166,9 +178,11 @@ const COMMANDS: readonly AdminCommand[] = [
   { names: ['last_snapshot', 'lsnp'], run: lastSnapshot },
   { names: ['leader', 'lead'], run: () => ({ error: 'server is not initialized' }) },
   { names: ['monitor', 'mntr'], run: async facts => monitorValues(await figuresOf(facts)) },
+  { names: ['observer_connection_stat_reset', 'orst'], run: () => ({}) },
   { names: ['observers', 'obsr'], run: () => ({ synced_observers: 0, observers: [] }) },
   { names: ['ruok'], run: () => ({}) },
   { names: ['server_stats', 'srvr'], run: serverStats },
+  { names: ['set_trace_mask', 'stmk'], run: setTraceMask },
   {
     names: ['stat_reset', 'srst'],
     run({ stats }) {
@@ -207,10 +221,14 @@ export const NOT_SERVING = 'This ZooKeeper instance is not currently serving req
  * Answers a command with its fields, its name and an error, which is null where there is none. `facts` are missing while
  * the server does not serve.
  */
-export async function runCommand(name: string, facts: ServerFacts | undefined): Promise<CommandAnswer> {
+export async function runCommand(
+  name: string,
+  query: URLSearchParams,
+  facts: ServerFacts | undefined,
+): Promise<CommandAnswer> {
   const command = BY_NAME.get(name)
   if (command === undefined) return { command: name, error: `Unknown command: ${name}` }
   if (facts === undefined) return { command: name, error: NOT_SERVING }
-  const answer = await command.run(facts)
+  const answer = await command.run(facts, query)
   return { ...answer, command: command.names[0], error: answer['error'] ?? null }
 }

@@ -62,10 +62,10 @@ function listOfCommands(commandPath: string): Page {
 
 async function commandPage(
   name: string,
-  { method }: PageRequest,
+  { method, query }: PageRequest,
   facts: ServerFacts | undefined,
 ): Promise<Page> {
-  return method === 'POST' ? notAllowed('GET, HEAD') : jsonPage(await runCommand(name, facts))
+  return method === 'POST' ? notAllowed('GET, HEAD') : jsonPage(await runCommand(name, query, facts))
 }
 
 function metricsPage(

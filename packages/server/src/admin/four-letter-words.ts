@@ -4,7 +4,7 @@ import { average, figuresOf, monitorLines, orZero } from './figures.ts'
 import { opLetters } from './op-letters.ts'
 import { folderBytes, hex, nodeCount, VERSION, type ServerFacts } from './server-facts.ts'
 
-type Answer = (facts: ServerFacts) => string | Promise<string>
+type Answer = (facts: ServerFacts, argument: Buffer) => string | Promise<string>
 
 const lines = (...all: readonly string[]): string => all.map(line => line + '\n').join('')
 
@@ -168,7 +168,8 @@ const ANSWERS: ReadonlyMap<string, Answer> = new Map<string, Answer>([
     'hash',
     ({ state }) => lines(...state.digests.map(({ zxid, digest }) => `${zxid.toString(16)}: ${digest}`)),
   ],
-  ['gtmk', () => '306'],
+  ['gtmk', ({ stats }) => String(stats.traceMask)],
+  ['stmk', ({ stats }, argument) => String((stats.traceMask = argument.readBigInt64BE(0)))],
   [
     'srst',
     ({ stats }) => {
@@ -185,13 +186,15 @@ const ANSWERS: ReadonlyMap<string, Answer> = new Map<string, Answer>([
   ],
 ])
 
-/** Answers ZooKeeper's four-letter words, in Apache's format; `undefined` for what is none. With `allowed`, only those. */
+/** Answers ZooKeeper's four-letter words, in Apache's format; `undefined` for what is none. With `allowed`, only those. `argument` is what followed the word. */
 export function answerFourLetterWord(
   word: string,
+  argument: Buffer,
   facts: ServerFacts,
   allowed?: readonly string[],
 ): string | Promise<string> | undefined {
   const answer = ANSWERS.get(word)
-  if (answer === undefined || allowed === undefined || allowed.includes(word)) return answer?.(facts)
+  if (answer === undefined || allowed === undefined || allowed.includes(word))
+    return answer?.(facts, argument)
   return `${word} is not executed because it is not in the whitelist.\n`
 }

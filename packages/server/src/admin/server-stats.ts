@@ -40,6 +40,9 @@ export class TrafficStats {
   }
 }
 
+/** Sessions, their end, warnings, and what has no other bit. */
+const DEFAULT_TRACE_MASK = 306n
+
 /** What is counted for the whole server alone. */
 export class ServerStats extends TrafficStats {
   connectionRequests = 0
@@ -51,6 +54,8 @@ export class ServerStats extends TrafficStats {
   /** Transactions in each batch. */
   readonly batchSize = new LatencyStats()
   readonly snapshotTime = new LatencyStats()
+  /** What Apache's server logs about its traffic, in bits of its `ZooTrace`. Kept for those who set it and ask for it. */
+  traceMask = DEFAULT_TRACE_MASK
 
   override reset(): void {
     super.reset()

@@ -21,6 +21,9 @@ const MAX_ANSWERED_BYTES = 256 << 10
 /** A client that is told so much more than it reads loses its connection. */
 const MAX_OUTBOX_BYTES = 64 << 20
 const EMPTY = Buffer.alloc(0)
+const WORD_BYTES = 4
+/** How many bytes follow a four-letter word, where any do. */
+const ARGUMENT_BYTES: ReadonlyMap<string, number> = new Map([['stmk', 8]])
 
 /** What a connection needs of the server behind it. */
 export interface ConnectionOwner {
@@ -41,8 +44,8 @@ export interface ConnectionOwner {
   /** What was held back because the client did not read can go. */
   onDrained(client: ClientConnection): void
   onClosed(client: ClientConnection): void
-  /** The answer to the first four bytes, where they are one of the four-letter words. */
-  onFourLetterWord(word: string): string | Promise<string> | undefined
+  /** The answer to the first four bytes, where they are one of the four-letter words; `argument` is what belongs to it. */
+  onFourLetterWord(word: string, argument: Buffer): string | Promise<string> | undefined
   /** Replies that waited for their requests' sake, and how long. */
   onReplies(count: number, latencyMs: number): void
   log(message: string, client: ClientConnection): void
@@ -142,12 +145,14 @@ export class ClientConnection implements Watcher, ConnectionHandler {
   /** The first four bytes say whether this is a session or one of the four-letter words. */
   #begin(bytes: Buffer): Buffer | undefined {
     const first = this.#head.length === 0 ? bytes : Buffer.concat([this.#head, bytes])
-    if (first.length < 4) {
+    const word = first.toString('latin1', 0, WORD_BYTES)
+    const neededBytes = WORD_BYTES + (ARGUMENT_BYTES.get(word) ?? 0)
+    if (first.length < neededBytes) {
       this.#head = first
       return undefined
     }
     this.#hasBegun = true
-    const answer = this.#owner.onFourLetterWord(first.toString('latin1', 0, 4))
+    const answer = this.#owner.onFourLetterWord(word, first.subarray(WORD_BYTES, neededBytes))
     if (answer === undefined) return first
     this.#ending = true
     Promise.resolve(answer).then(

@@ -44,7 +44,7 @@ export interface PipelineOptions extends SessionOptions, AuthenticationOptions {
   readonly stats: ServerStats
   /** Is told of every change, and of every try; none by default. */
   readonly auditLog: AuditLog | undefined
-  readonly answerFourLetterWord: (word: string) => string | Promise<string> | undefined
+  readonly answerFourLetterWord: (word: string, argument: Buffer) => string | Promise<string> | undefined
   /** Called after each transaction. */
   readonly onTransaction: () => void
   /** Called when the number of sessions with a connection changes. */
@@ -194,8 +194,8 @@ export class RequestPipeline implements ConnectionOwner {
 
   // What connections tell.
 
-  onFourLetterWord(word: string): string | Promise<string> | undefined {
-    return this.#options.answerFourLetterWord(word)
+  onFourLetterWord(word: string, argument: Buffer): string | Promise<string> | undefined {
+    return this.#options.answerFourLetterWord(word, argument)
   }
 
   onReplies(count: number, latencyMs: number): void {

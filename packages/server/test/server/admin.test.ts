@@ -21,13 +21,28 @@ test('admin pages - every command in the list answers with its name', async () =
   const list = await get(running, '/commands')
   const names = [...list.matchAll(/href="\/commands\/(\w+)"/g)].map(([, name]) => name!)
   expect(names).toContain('monitor')
+  const errors: Readonly<Record<string, string>> = {
+    leader: 'server is not initialized',
+    set_trace_mask: 'setTraceMask requires long traceMask argument',
+  }
   for (const name of names) {
     if (name === 'snapshot' || name === 'restore') continue
-    expect(await command(running, name)).toMatchObject({
-      command: name,
-      error: name === 'leader' ? 'server is not initialized' : null,
+    expect(await command(running, name)).toMatchObject({ command: name, error: errors[name] ?? null })
+  }
+})
+
+test('admin pages - the trace mask is what it was set to, if that is a number', async () => {
+  await using running = await startServer(ADMIN)
+  expect(await command(running, 'set_trace_mask?traceMask=-258')).toMatchObject({
+    tracemask: -258,
+    error: null,
+  })
+  for (const wrong of ['9223372036854775808', 'all', '']) {
+    expect(await command(running, `stmk?traceMask=${wrong}`)).toMatchObject({
+      error: `setTraceMask requires long traceMask argument, got ${wrong}`,
     })
   }
+  expect(await command(running, 'gtmk')).toMatchObject({ tracemask: -258 })
 })
 
 test('admin pages - sessions, ephemeral znodes and watches, with ids as whole numbers', async () => {

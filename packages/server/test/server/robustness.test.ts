@@ -325,6 +325,23 @@ test('four-letter words - are answered whole, in one piece or two', async () => 
   expect(inPieces).toBe('imok')
 })
 
+test('four-letter words - the trace mask is set by a number of eight bytes behind its word', async () => {
+  await using running = await startServer()
+  const { endpoint } = running.server
+  expect(await fourLetterWord(endpoint, 'gtmk')).toBe('306')
+  const answer = await new Promise<string>(resolve => {
+    const socket = connect(endpoint, () => {
+      socket.write(Buffer.from('stmk\0\0\0\0', 'latin1'))
+      setImmediate(() => socket.write(Buffer.from([0, 0, 1, 2])))
+    })
+    let text = ''
+    socket.on('data', data => (text += data.toString()))
+    socket.once('close', () => resolve(text))
+  })
+  expect(answer).toBe('258')
+  expect(await fourLetterWord(endpoint, 'gtmk')).toBe('258')
+})
+
 test('four-letter words - the digests of the tree are told as they were after each 128 transactions', async () => {
   await using running = await startServer()
   const { endpoint } = running.server
