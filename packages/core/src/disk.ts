@@ -29,4 +29,6 @@ export interface Disk {
   remove(path: string): Promise<void>
   /** Makes earlier creations, renames and removals in a folder durable. */
   syncFolder(path: string): Promise<void>
+  /** How much can still be written in a folder; rejects where the system does not tell. */
+  freeBytes(path: string): Promise<number>
 }

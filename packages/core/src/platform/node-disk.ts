@@ -1,4 +1,4 @@
-import { mkdir, open, readdir, rename, rm, stat, type FileHandle } from 'node:fs/promises'
+import { mkdir, open, readdir, rename, rm, stat, statfs, type FileHandle } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { Disk, DiskFile } from '../disk.ts'
 import { codeOf } from '../errors.ts'
@@ -102,5 +102,9 @@ export const nodeDisk: Disk = {
     } finally {
       await handle.close()
     }
+  },
+  async freeBytes(path) {
+    const { bavail, bsize } = await statfs(path)
+    return bavail * bsize
   },
 }

@@ -86,14 +86,14 @@ export class GroupCommit {
    */
   async roll(): Promise<void> {
     await this.#log.prepareNext()
-    // What is gathering was told where it begins, so it still goes to the present file.
+    // What is gathering may begin a new one anyway.
+    if (this.#log.isRolling) return
+    // It was told where it begins, so it still goes to the present file.
     if (this.#gathering.length > 0) this.#rollAfterNext = true
-    else this.#rollNow()
-  }
-
-  #rollNow(): void {
-    this.#log.roll()
-    this.#batchStart = this.#log.nextOffset
+    else {
+      this.#log.roll()
+      this.#batchStart = this.#log.nextOffset
+    }
   }
 
   /** Waits until the other connections that have something to say in this turn have said it, too. */

@@ -36,6 +36,11 @@ export function zxidInName(kind: FileKind, name: string): number | undefined {
   return zxid === undefined ? undefined : Number.parseInt(zxid, 16)
 }
 
+/** Where a file waits for its removal. */
+export function asidePath({ path, name }: ZxidFile): string {
+  return `${path.slice(0, -name.length)}${TEMPORARY_PREFIX}removed.${name}`
+}
+
 /**
  * The names of a data folder's files: `version-2/log.<zxid>` and `version-2/snapshot.<zxid>`, in hexadecimal, and with
  * what says how a snapshot is compressed.
@@ -160,11 +165,6 @@ export class DataFolder {
   /** What the next log is called until it is begun. */
   get nextLogPath(): string {
     return this.temporaryPath(`${this.logVersionPath}/log`)
-  }
-
-  /** Where a file waits for its removal. */
-  asidePath({ path, name }: ZxidFile): string {
-    return this.temporaryPath(`${path.slice(0, -name.length)}removed.${name}`)
   }
 
   /** Makes earlier creations, renames and removals of snapshots and logs durable. */

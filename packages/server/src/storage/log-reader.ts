@@ -1,6 +1,6 @@
-import { messageOf, type Disk, type DiskFile } from '@conclave/core'
+import { codeOf, messageOf, type Disk, type DiskFile } from '@conclave/core'
 import { FILE_VERSION, FileHeader, JuteReader, LOG_MAGIC } from '@conclave/protocol'
-import type { ZxidFile } from './data-folder.ts'
+import { asidePath, type ZxidFile } from './data-folder.ts'
 import { CorruptDataError } from './storage-errors.ts'
 import { RECORD_HEAD_BYTES } from './record-frame.ts'
 import { probeRecord, readRecord, zxidOfRecord, type TxnRecord } from './txn-record.ts'
@@ -65,7 +65,7 @@ export async function readLog(
   onRecord: (record: TxnRecord, offset: number) => void,
   { isLast, after = -1 }: { readonly isLast: boolean; readonly after?: number },
 ): Promise<LogEnd> {
-  const handle = await disk.open(file.path, 'existing')
+  const handle = await openLog(disk, file)
   try {
     const window = new Window(handle, await handle.sizeBytes())
     await window.moveTo(0)
@@ -87,7 +87,7 @@ export async function readLogFrom(
   offset: number,
   onRecord: (record: TxnRecord, offset: number) => void,
 ): Promise<number> {
-  const handle = await disk.open(file.path, 'existing')
+  const handle = await openLog(disk, file)
   try {
     const window = new Window(handle, await handle.sizeBytes())
     await window.moveTo(offset)
@@ -98,9 +98,21 @@ export async function readLogFrom(
   }
 }
 
+/** Logs are removed several at a time: whoever began to read them finds those that are to come where they wait for it. */
+async function openLog(disk: Disk, file: ZxidFile): Promise<DiskFile> {
+  try {
+    return await disk.open(file.path, 'existing')
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT') throw error
+    return disk.open(asidePath(file), 'existing').catch(() => {
+      throw error
+    })
+  }
+}
+
 /** The record that a log begins with; `undefined` where there is none, or it is larger than what is read at a time. */
 export async function readFirstRecord(disk: Disk, file: ZxidFile): Promise<TxnRecord | undefined> {
-  const handle = await disk.open(file.path, 'existing')
+  const handle = await openLog(disk, file)
   try {
     const window = new Window(handle, await handle.sizeBytes())
     await window.moveTo(0)

@@ -6,23 +6,30 @@ import { LOG_HEADER_BYTES } from './log-reader.ts'
 /** So much is filled at a time: syncs of the present log may have to wait for it. */
 const STEP_BYTES = 64 << 10
 const ZEROS = Buffer.alloc(STEP_BYTES)
+/** For each byte of the present log. A little more than one, so that the next is filled before the present one is full. */
+const FILLED_PER_WRITTEN = 9 / 8
+/** Where less is free, the present log needs it more. */
+const MIN_FREE_BYTES = 256 << 20
+
 /**
  * The log that comes next, made ready beside the work of the present one, so that to begin it takes no more than a name. As the
- * present one grows, it is filled with zeros, byte for byte: a sync in a file that has its blocks writes these alone, where otherwise the file
+ * present one grows, it is filled with zeros: a sync in a file that has its blocks writes these alone, where otherwise the file
  * system has to find room for them and to record it. (PostgreSQL's `wal_init_zero`)
  */
 export class NextLog {
   readonly #folder: DataFolder
   readonly #sizeBytes: number
   readonly #filledSizeBytes: number
-  #file: Promise<DiskFile> | undefined
+  #file: DiskFile | undefined
   /** Up to here it is on stable storage. */
   #filledBytes = 0
   /** How many more are due. */
   #dueBytes = 0
-  #filling: Promise<void> | undefined
-  /** From here on nothing is filled: it is being begun, or dropped, or the disk has no room for it. */
-  #isEnding = false
+  /** Whether this one is not to be filled: the disk has no room for it. */
+  #isRefused = false
+  #isFilling = false
+  /** What is being done. All is done in turn: a step of filling would write its zeros over the records of one that was begun. */
+  #doing: Promise<unknown> = Promise.resolve()
 
   /** The file begins with a size of `sizeBytes`, of which the first `filledSizeBytes` are filled. */
   constructor(folder: DataFolder, sizeBytes: number, filledSizeBytes: number) {
@@ -33,110 +40,115 @@ export class NextLog {
 
   /** Whether all is filled that is to be. */
   get isFilled(): boolean {
-    return this.#filledBytes > 0 && this.#filledBytes === this.#filledSizeBytes && !this.#isEnding
+    return this.#filledBytes > 0 && this.#filledBytes === this.#filledSizeBytes
   }
 
   /** Makes the file, with its header; of its size, but not filled. */
   async prepare(): Promise<void> {
-    await this.#prepared()
+    await this.#inTurn(() => this.#made())
   }
 
   /** The present log has grown by so many bytes. */
   onWritten(bytes: number): void {
-    this.#dueBytes += bytes
-    if (this.#filling === undefined && this.#isStepDue) this.#filling = this.#fill()
-  }
-
-  get #stepBytes(): number {
-    return Math.min(STEP_BYTES, this.#filledSizeBytes - this.#filledBytes)
-  }
-
-  get #isStepDue(): boolean {
-    return !this.#isEnding && this.#stepBytes > 0 && this.#dueBytes >= this.#stepBytes
+    this.#dueBytes += bytes * FILLED_PER_WRITTEN
+    if (!this.#isFilling) this.#fillWhatIsDue()
   }
 
   /** Makes it the log whose first record has that zxid. */
-  async begin(firstZxid: number): Promise<DiskFile> {
-    const { disk, nextLogPath, logVersionPath } = this.#folder
-    // A step that is under way would write its zeros over records.
-    await this.#stopFilling()
-    const file = await this.#prepared()
-    await disk.rename(nextLogPath, this.#folder.logPath(firstZxid))
-    // Not before: until then another would have the same name.
-    this.#reset()
-    await disk.syncFolder(logVersionPath)
-    return file
+  begin(firstZxid: number): Promise<DiskFile> {
+    return this.#inTurn(async () => {
+      const { disk, nextLogPath, logVersionPath } = this.#folder
+      const file = await this.#made()
+      await disk.rename(nextLogPath, this.#folder.logPath(firstZxid))
+      this.#forget()
+      try {
+        await disk.syncFolder(logVersionPath)
+      } catch (error) {
+        await file.close().catch(() => {})
+        throw error
+      }
+      return file
+    })
   }
 
   /** Nothing in it counts, and what is left of it goes at the next start. */
-  async drop(): Promise<void> {
-    await this.#stopFilling()
-    await this.#remove()
-    this.#reset()
+  drop(): Promise<void> {
+    return this.#inTurn(() => this.#remove())
   }
 
-  async #stopFilling(): Promise<void> {
-    this.#isEnding = true
-    await this.#filling
+  #inTurn<T>(action: () => Promise<T>): Promise<T> {
+    const done = this.#doing.then(action)
+    this.#doing = done.catch(() => {})
+    return done
   }
 
-  #reset(): void {
-    this.#file = undefined
-    this.#filledBytes = 0
-    this.#dueBytes = 0
-    this.#isEnding = false
-  }
-
-  #prepared(): Promise<DiskFile> {
-    return (this.#file ??= this.#make())
+  async #made(): Promise<DiskFile> {
+    return (this.#file ??= await this.#make())
   }
 
   async #make(): Promise<DiskFile> {
+    const file = await this.#folder.disk.open(this.#folder.nextLogPath, 'create-or-open')
     try {
-      const file = await this.#folder.disk.open(this.#folder.nextLogPath, 'create-or-open')
-      try {
-        const header = new JuteWriter(LOG_HEADER_BYTES)
-        FileHeader.write(header, { magic: LOG_MAGIC, version: FILE_VERSION, dbId: 0n })
-        await file.truncate(0)
-        await file.truncate(this.#sizeBytes)
-        await file.write(header.view(), 0)
-        await file.sync()
-        return file
-      } catch (error) {
-        await file.close()
-        throw error
-      }
+      const header = new JuteWriter(LOG_HEADER_BYTES)
+      FileHeader.write(header, { magic: LOG_MAGIC, version: FILE_VERSION, dbId: 0n })
+      await file.truncate(0)
+      await file.truncate(this.#sizeBytes)
+      await file.write(header.view(), 0)
+      await file.sync()
+      return file
     } catch (error) {
-      this.#file = undefined
+      this.#file = file
+      await this.#remove()
       throw error
     }
   }
 
+  #fillWhatIsDue(): void {
+    const stepBytes = Math.min(STEP_BYTES, this.#filledSizeBytes - this.#filledBytes)
+    this.#isFilling = !this.#isRefused && stepBytes > 0 && this.#dueBytes >= stepBytes
+    if (!this.#isFilling) return
+    void this.#inTurn(() => this.#fill(stepBytes)).then(() => this.#fillWhatIsDue())
+  }
+
   /** Never rejects: without it all goes on, and what it has taken of a full disk is given back. */
-  async #fill(): Promise<void> {
+  async #fill(bytes: number): Promise<void> {
+    // Since then it may have been begun, or dropped.
+    if (this.#dueBytes < bytes) return
     try {
-      while (this.#isStepDue) {
-        const file = await this.#prepared()
-        const start = Math.max(LOG_HEADER_BYTES, this.#filledBytes)
-        const end = this.#filledBytes + this.#stepBytes
-        await file.write(ZEROS.subarray(0, end - start), start)
-        await file.sync()
-        this.#dueBytes -= this.#stepBytes
-        this.#filledBytes = end
+      if (!(await this.#hasRoom())) {
+        this.#isRefused = true
+        return
       }
+      const file = await this.#made()
+      const start = Math.max(LOG_HEADER_BYTES, this.#filledBytes)
+      await file.write(ZEROS.subarray(0, this.#filledBytes + bytes - start), start)
+      await file.sync()
+      this.#filledBytes += bytes
+      this.#dueBytes -= bytes
     } catch {
-      this.#isEnding = true
       await this.#remove()
-    } finally {
-      this.#filling = undefined
+      this.#isRefused = true
     }
   }
 
+  /** Looked at once for each. */
+  async #hasRoom(): Promise<boolean> {
+    const { disk, logVersionPath } = this.#folder
+    return this.#filledBytes > 0 || (await disk.freeBytes(logVersionPath)) >= MIN_FREE_BYTES
+  }
+
   async #remove(): Promise<void> {
-    const made = this.#file
-    this.#file = undefined
-    if (made === undefined) return
-    await made.then(file => file.close()).catch(() => {})
+    const file = this.#file
+    this.#forget()
+    if (file === undefined) return
+    await file.close().catch(() => {})
     await this.#folder.disk.remove(this.#folder.nextLogPath).catch(() => {})
+  }
+
+  #forget(): void {
+    this.#file = undefined
+    this.#filledBytes = 0
+    this.#dueBytes = 0
+    this.#isRefused = false
   }
 }

@@ -48,9 +48,11 @@ export async function recoverAt(
   expiryStepMs: number,
   logger: Logger,
 ): Promise<ServerState> {
+  // Before the snapshots, which take longer to read: those that a purge sets aside meanwhile can still be read.
+  const logs = await folder.logs()
   const snapshot = await newestSnapshot(folder, await folder.snapshots(), expiryStepMs, logger, zxid)
   if (snapshot !== undefined) {
-    await replay(folder, await folder.logs(), snapshot.state, logger, { upTo: zxid, digest: undefined })
+    await replay(folder, logs, snapshot.state, logger, { upTo: zxid, digest: undefined })
     if (snapshot.state.lastZxid === zxid) return snapshot.state
   }
   throw new UsageError(`the logs of ${folder.path} do not reach to zxid 0x${zxid.toString(16)}`)

@@ -1,5 +1,5 @@
 import { codeOf, sleep, type Clock } from '@conclave/core'
-import type { DataFolder, ZxidFile } from './data-folder.ts'
+import { asidePath, type DataFolder, type ZxidFile } from './data-folder.ts'
 
 /** A file system may stop every sync for as long as it frees a file: so much of it takes about two milliseconds. */
 const PIECE_BYTES = 4 << 20
@@ -50,7 +50,7 @@ export class Retention {
 
   async #setAside(): Promise<void> {
     for (const file of await this.#unneeded()) {
-      const aside = this.#folder.asidePath(file)
+      const aside = asidePath(file)
       await this.#folder.disk.rename(file.path, aside)
       this.#aside = [...this.#aside, aside]
     }

@@ -8,11 +8,10 @@ import { sealRecords } from './record-frame.ts'
 
 /** Up to this much is written without a thread's round trip. */
 const SYNC_WRITE_BYTES = 256 << 10
-/**
- * The first batch of this size shows that there is enough to do for a thread. For those, what a sync takes is shared by many,
- * and the disk has enough to do; only smaller ones have the next log filled.
- */
+/** The first batch of this size shows that there is enough to do for a thread. */
 const BUSY_BATCH_BYTES = 64 << 10
+/** From this size on, many share what a sync takes, and the disk has enough to do: only smaller batches have the next log filled. */
+const SHARED_BATCH_BYTES = 32 << 10
 
 export interface TxnLogOptions {
   /** A file grows by so much at a time. */
@@ -51,6 +50,11 @@ export class TxnLog {
     return this.#rolling ? LOG_HEADER_BYTES : this.#offset
   }
 
+  /** Whether the next batch begins a new file. */
+  get isRolling(): boolean {
+    return this.#rolling
+  }
+
   /** Makes the next file ready, so that the batch that begins it need not wait for that. */
   prepareNext(): Promise<void> {
     return this.#next.prepare()
@@ -71,7 +75,7 @@ export class TxnLog {
     this.#rolling = false
     this.#offset = start + batch.length
     const written = this.#write(batch, start, firstZxid, rolled)
-    this.#rolling = thenRoll || this.#isUsedUp
+    this.#rolling = thenRoll || (!rolled && this.#isUsedUp)
     return written
   }
 
@@ -99,7 +103,7 @@ export class TxnLog {
       await file.sync()
     }
     this.#lastEnd = end
-    if (batch.length < BUSY_BATCH_BYTES) this.#next.onWritten(batch.length)
+    if (batch.length < SHARED_BATCH_BYTES) this.#next.onWritten(batch.length)
   }
 
   #sizeFor(end: number): number {

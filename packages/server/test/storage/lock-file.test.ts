@@ -44,6 +44,7 @@ function heldUp(disk: Disk, delays: () => number): Disk {
     rename: async (...args) => (await turns(delays()), disk.rename(...args)),
     remove: async (...args) => (await turns(delays()), disk.remove(...args)),
     syncFolder: (...args) => disk.syncFolder(...args),
+    freeBytes: (...args) => disk.freeBytes(...args),
   }
 }
 

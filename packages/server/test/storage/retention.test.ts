@@ -1,5 +1,7 @@
 import { nodePlatform } from '@conclave/core'
 import { expect, test } from 'vitest'
+import { inspectLog, readTreeAt } from '../../src/index.ts'
+import { asidePath } from '../../src/storage/data-folder.ts'
 import { Retention } from '../../src/storage/retention.ts'
 import { describeState, ScriptedServer } from '../support/scripted-server.ts'
 
@@ -33,6 +35,49 @@ test('retention - keeps the newest snapshots and the logs since the oldest of th
   expect(await server.reread()).toEqual(describeState(server.state))
 })
 
+/** A snapshot after each hundred transactions, which take several logs. */
+async function writeManyLogs(server: ScriptedServer): Promise<void> {
+  for (let snapshot = 0; snapshot < 4; snapshot++) {
+    for (let i = 0; i < 100; i++) {
+      server.create(`/znode-${server.state.lastZxid}`, 'x'.repeat(200))
+      await server.commit.drain()
+    }
+    await server.commit.roll()
+    await server.snapshot()
+  }
+}
+
+test('retention - who reads logs one after the other has until the next purge, though all are set aside at once', async () => {
+  const server = await ScriptedServer.start()
+  const { disk, folder } = server
+  const retention = retentionOf(server, 3)
+  await writeManyLogs(server)
+  let purged: Promise<void> | undefined
+  let count = 0
+  await inspectLog(
+    'data',
+    () => {
+      count++
+      purged ??= retention.purge()
+    },
+    { disk },
+  )
+  expect(count).toBe(400)
+  await purged
+  const before = await folder.logs()
+
+  await writeManyLogs(server)
+  const [oldest] = await folder.snapshots()
+  const open = disk.open.bind(disk)
+  disk.open = (path, mode) => {
+    if (path === oldest!.path) purged = retention.purge()
+    return open(path, mode)
+  }
+  expect((await readTreeAt('data', oldest!.zxid + 90, { disk })).zxid).toBe(oldest!.zxid + 90)
+  await purged
+  expect((await folder.logs()).length).toBeLessThan(before.length * 2)
+})
+
 test('retention - who reads a file when it is set aside has until the next purge; then it is cut down in pieces', async () => {
   const server = await ScriptedServer.start()
   const { disk, folder } = server
@@ -50,7 +95,7 @@ test('retention - who reads a file when it is set aside has until the next purge
 
   const sizes: number[] = []
   disk.onOperation = operation => {
-    if (operation !== `truncate ${folder.asidePath(log!)}`) return
+    if (operation !== `truncate ${asidePath(log!)}`) return
     void reader.sizeBytes().then(bytes => sizes.push(bytes))
   }
   await takeSnapshots(server, 1)

@@ -65,6 +65,8 @@ export class SimulatedDisk implements Disk {
   onOperation: (operation: string) => void = () => {}
   /** When set, every write fails with it (`ENOSPC`, `EIO`). */
   failure: string | undefined
+  /** What `freeBytes` tells; nothing is counted. */
+  freeSpaceBytes = Infinity
   readonly #files = new Map<string, Contents>()
   /** The names as they are on stable storage. */
   readonly #stableNames = new Map<string, Contents>()
@@ -153,6 +155,10 @@ export class SimulatedDisk implements Disk {
       for (const name of [...this.#stableNames.keys()].filter(inside)) this.#stableNames.delete(name)
       for (const [name, contents] of this.#files) if (inside(name)) this.#stableNames.set(name, contents)
     })
+  }
+
+  freeBytes(): Promise<number> {
+    return this.#later(() => this.freeSpaceBytes)
   }
 
   /** The disk as a power failure at this moment may leave it. This one goes on. */
