@@ -14,13 +14,20 @@ const COUNTED = 9
 export class ZnodeMap {
   readonly #parts = Array.from({ length: PARTS }, () => new Map<string, Znode>())
   #size = 0
+  /** What was asked for last, which is mostly asked for again: a write is checked, applied and answered. */
+  #lastPath = ''
+  #last: Znode | undefined
 
   get size(): number {
     return this.#size
   }
 
   get(path: string): Znode | undefined {
-    return this.#parts[partOf(path)]!.get(path)
+    if (path !== this.#lastPath) {
+      this.#last = this.#parts[partOf(path)]!.get(path)
+      this.#lastPath = path
+    }
+    return this.#last
   }
 
   set(path: string, znode: Znode): void {
@@ -28,15 +35,24 @@ export class ZnodeMap {
     const { size } = part
     part.set(path, znode)
     this.#size += part.size - size
+    this.#lastPath = path
+    this.#last = znode
   }
 
   delete(path: string): void {
     if (this.#parts[partOf(path)]!.delete(path)) this.#size--
+    this.#forgetLast()
   }
 
   clear(): void {
     for (const part of this.#parts) part.clear()
     this.#size = 0
+    this.#forgetLast()
+  }
+
+  #forgetLast(): void {
+    this.#lastPath = ''
+    this.#last = undefined
   }
 }
 
