@@ -11,14 +11,10 @@ import { Snapshots } from './snapshots.ts'
 import type { ServerState } from './state/server-state.ts'
 import type { DataFolder } from './storage/data-folder.ts'
 import { LogThread } from './storage/log-thread/log-thread.ts'
+import { filledBytesOf } from './storage/next-log.ts'
 import { recover, syncRecovered } from './storage/recovery.ts'
 import { writeSnapshot } from './storage/snapshot-writer.ts'
 import { TxnLog } from './storage/txn-log.ts'
-
-/** Whoever has less preallocated wants to save space. */
-const MIN_FILLED_BYTES = 1 << 20
-/** What is left of it when a snapshot begins a new log is cut off: no sync waits for that for more than 5 ms. */
-const MAX_FILLED_BYTES = 16 << 20
 
 /** A server without its ports: everything from the request to the disk. */
 export interface ServerCore {
@@ -70,8 +66,7 @@ export async function openCore(
     await writeSnapshot(folder, state, { form: settings.snapshotCompression, isDurable: async () => {} })
   const log = new TxnLog(folder, {
     preallocatedBytes: settings.preAllocBytes,
-    filledBytes:
-      settings.preAllocBytes < MIN_FILLED_BYTES ? 0 : Math.min(settings.preAllocBytes, MAX_FILLED_BYTES),
+    filledBytes: filledBytesOf(settings.preAllocBytes),
     startThread: () => LogThread.start(logger),
   })
   const stats = new ServerStats()

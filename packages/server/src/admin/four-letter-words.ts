@@ -186,7 +186,10 @@ const ANSWERS: ReadonlyMap<string, Answer> = new Map<string, Answer>([
   ],
 ])
 
-/** Answers ZooKeeper's four-letter words, in Apache's format; `undefined` for what is none. With `allowed`, only those. `argument` is what followed the word. */
+/**
+ * Answers ZooKeeper's four-letter words, in Apache's format; `undefined` for what is none. With `allowed`, only those.
+ * `argument` is what followed the word.
+ */
 export function answerFourLetterWord(
   word: string,
   argument: Buffer,

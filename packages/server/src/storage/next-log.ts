@@ -8,8 +8,17 @@ const STEP_BYTES = 64 << 10
 const ZEROS = Buffer.alloc(STEP_BYTES)
 /** For each byte of the present log. A little more than one, so that the next is filled before the present one is full. */
 const FILLED_PER_WRITTEN = 9 / 8
+/** Whoever has less preallocated wants to save space. */
+const MIN_FILLED_BYTES = 1 << 20
+/** What is left of it when a snapshot begins a new log is cut off: no sync waits for that for more than 5 ms. */
+const MAX_FILLED_BYTES = 16 << 20
 /** Where less is free, the present log needs it more. */
 const MIN_FREE_BYTES = 256 << 20
+
+/** How much is filled of a log that has so much preallocated. */
+export function filledBytesOf(preallocatedBytes: number): number {
+  return preallocatedBytes < MIN_FILLED_BYTES ? 0 : Math.min(preallocatedBytes, MAX_FILLED_BYTES)
+}
 
 /**
  * The log that comes next, made ready beside the work of the present one, so that to begin it takes no more than a name. As the
